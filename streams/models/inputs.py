@@ -1,0 +1,114 @@
+"""What the models read: arrays of a chunk of cells, NaN where a value is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.object_]
+
+MONTHLY_VARIABLES = ("ta", "tamax", "tamin", "rn", "rhm", "ws", "si", "wet_days")
+"""Columns of climate_data: degC, degC, degC, mm/month, %, m/s at 10 m, MJ/m2/day, days of 1 mm and more."""
+
+ANNUAL_INDICES = ("wsdi", "csdi", "rx1day", "fwi_days", "fwi_max")
+"""Columns of climate_extremes: days, days, mm, days with FWI >= 38, FWI."""
+
+SITE_NUMBERS = ("elevation_m", "coast_km", "river_km", "imperviousness", "slope")
+"""Numeric columns of grid_cells: m, km, km, share 0-1, m/m."""
+
+
+@dataclass(frozen=True, slots=True)
+class Years:
+    """A span of calendar years, both ends included."""
+
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.start + 1
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlySeries:
+    """Months of a chunk's cells from January of `first_year` on, without a gap in the axis.
+
+    `values` maps each of MONTHLY_VARIABLES to shape (cells, 12 * years).
+    """
+
+    first_year: int
+    values: Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class AnnualSeries:
+    """Annual indices of a chunk's cells from `first_year` on.
+
+    `values` maps each of ANNUAL_INDICES to shape (cells, years).
+    """
+
+    first_year: int
+    values: Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class YearTable:
+    """A scenario's values by year, ascending; empty where the scenario has no rows.
+
+    `values` has shape (n,), or (cells, n) where each cell has its own.
+    """
+
+    years: Array
+    values: Array
+
+
+@dataclass(frozen=True, slots=True)
+class StormFixes:
+    """Best-track fixes, sorted by storm and time; every array has shape (fixes,).
+
+    `storm` numbers the storms from 0; `hours` counts from 1970-01-01 00:00 UTC; `wind` is the
+    10-minute wind [m/s], `pressure` the central pressure [hPa], `rmw` the radius of maximum
+    wind [km]; the last three NaN where missing.
+    """
+
+    storm: NDArray[np.int64]
+    hours: Array
+    latitude: Array
+    longitude: Array
+    wind: Array
+    pressure: Array
+    rmw: Array
+
+
+@dataclass(frozen=True, slots=True)
+class CellInputs:
+    """Everything the nine risks read for the cells of one chunk.
+
+    `baseline_months` and `baseline_indices` are the `historical` series; `months` and `indices`
+    the scenario's, preceded by `historical` up to the scenario's first month or year (METHODS,
+    section 1). For the scenario `historical` both are the same objects.
+    """
+
+    latitude: Array
+    longitude: Array
+    scenario: str
+    window: Years
+    baseline: Years
+    baseline_months: MonthlySeries
+    months: MonthlySeries
+    baseline_indices: AnnualSeries
+    indices: AnnualSeries
+    site: Mapping[str, Array]
+    land_cover: Labels
+    sea_level: Mapping[str, Array] = field(default_factory=dict)
+    """GEV of the cell's coastal station: location_m, scale_m, shape, each (cells,)."""
+    sea_level_rise: YearTable | None = None
+    """rise_mm of the cell's station over 1995-2014, values (cells, n)."""
+    basin: Mapping[str, Array] = field(default_factory=dict)
+    """renewable_mcm, withdrawal_mcm of the cell's basin, each (cells,)."""
+    demand: YearTable | None = None
+    warming: YearTable | None = None
+    storms: StormFixes | None = None
