@@ -1,0 +1,1 @@
+"""What may be said: messages, topics, codec, settings, errors and SQL migrations."""

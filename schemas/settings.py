@@ -1,0 +1,160 @@
+"""Every setting, read from the environment or from a `.env` file beside the program.
+
+A setting that is not allowed stops the program before it does anything; the sentence names the
+variable and what is allowed, and never the value of a secret.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.errors import InvalidSettings
+from schemas.messages import Window, Year
+
+Month = Annotated[int, Field(ge=1, le=12)]
+Day = Annotated[int, Field(ge=1, le=31)]
+Hour = Annotated[int, Field(ge=0, le=23)]
+Minute = Annotated[int, Field(ge=0, le=59)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+MAX_BATCH_SIZE = 500
+"""Cells per chunk; with about 1 kB a cell a result stays under the 700 kB of DESIGN section 2."""
+
+
+class Settings(BaseSettings):
+    """What can be set, with the environment's names in upper case."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    database_url: SecretStr | None = Field(None, description="postgresql://user:password@host:port/name")
+    database_host: str = Field("localhost", description="host name of PostgreSQL")
+    database_port: Port = Field(5432, description="port of PostgreSQL")
+    database_name: str = Field("riskflow", description="name of the database")
+    database_user: str = Field("riskflow", description="role that connects")
+    database_password: SecretStr | None = Field(None, description="its password")
+
+    kafka_bootstrap_servers: str = Field("localhost:9092", description="host:port[,host:port...]")
+    topic_replication: Annotated[int, Field(ge=1, le=10)] = Field(1, description="copies of each topic")
+
+    scenario: str = Field("historical", min_length=1, description="scenario of a trigger that names none")
+    window_start: Year = Field(1991, description="first year of the window of a trigger that names none")
+    window_end: Year = Field(2020, description="its last year")
+    baseline_start: Year = Field(1991, description="first year of the baseline")
+    baseline_end: Year = Field(2020, description="last year of the baseline")
+    risks_file: Path | None = Field(None, description="TOML that replaces edges and damage rates")
+
+    schedule_timezone: str = Field("Asia/Seoul", description="time zone of the schedules")
+    probability_schedule_month: Month = Field(1, description="month of the yearly probability job")
+    probability_schedule_day: Day = Field(1, description="its day")
+    probability_schedule_hour: Hour = Field(2, description="its hour")
+    probability_schedule_minute: Minute = Field(0, description="its minute")
+    hazard_schedule_month: Month = Field(1, description="month of the yearly hazard job")
+    hazard_schedule_day: Day = Field(1, description="its day")
+    hazard_schedule_hour: Hour = Field(4, description="its hour")
+    hazard_schedule_minute: Minute = Field(0, description="its minute")
+
+    parallel_workers: Annotated[int, Field(ge=1, le=64)] = Field(2, description="worker processes of `up`")
+    batch_size: Annotated[int, Field(ge=1, le=MAX_BATCH_SIZE)] = Field(64, description="cells per chunk")
+    chunks_ahead: Annotated[int, Field(ge=1, le=1000)] = Field(
+        8, description="chunks per partition sent ahead of the workers"
+    )
+    notify_channel: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = Field(
+        "aiops_trigger", description="PostgreSQL channel that other systems NOTIFY"
+    )
+    start_timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
+        60, description="seconds to wait at start for the database and the broker"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
+    log_format: Literal["human", "json"] = Field("human", description="form of the log lines")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and urlsplit(url.get_secret_value()).scheme not in {"postgresql", "postgres"}:
+            raise ValueError("must start with postgresql://")
+        return url
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _names_host_and_port(cls, servers: str) -> str:
+        for server in servers.split(","):
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdigit():
+                raise ValueError("must be host:port, several separated by commas")
+        return servers
+
+    @field_validator("schedule_timezone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError) as error:
+            raise ValueError("must be a time zone of the IANA database, such as Asia/Seoul") from error
+        return name
+
+    @model_validator(mode="after")
+    def _years_make_windows(self) -> Self:
+        for name, start, end in (
+            ("WINDOW_START/WINDOW_END", self.window_start, self.window_end),
+            ("BASELINE_START/BASELINE_END", self.baseline_start, self.baseline_end),
+        ):
+            try:
+                Window(start=start, end=end)
+            except ValidationError as error:
+                fault = error.errors()[0]["msg"].removeprefix("Value error, ")
+                raise ValueError(f"{name}: {fault}") from None
+        return self
+
+    @property
+    def dsn(self) -> str:
+        """Connection string, with the password: never to be logged."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        login = quote(self.database_user, safe="")
+        if self.database_password is not None:
+            login += ":" + quote(self.database_password.get_secret_value(), safe="")
+        return f"postgresql://{login}@{self.database_host}:{self.database_port}/{quote(self.database_name)}"
+
+    @property
+    def database_label(self) -> str:
+        """Where the database is, for logs and errors: host, port and name only."""
+        parts = urlsplit(self.dsn)
+        return f"{parts.hostname or 'local socket'}:{parts.port or 5432}{parts.path}"
+
+    @property
+    def default_window(self) -> Window:
+        """Window of a trigger that names none."""
+        return Window(start=self.window_start, end=self.window_end)
+
+    @property
+    def baseline(self) -> Window:
+        """Baseline of every job."""
+        return Window(start=self.baseline_start, end=self.baseline_end)
+
+
+def load_settings() -> Settings:
+    """Read the settings of this process.
+
+    Raises:
+        InvalidSettings: One sentence per wrong variable: its name, what is wrong, what it is for.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        lines = [_sentence(str(fault["loc"][0]) if fault["loc"] else "", fault["msg"]) for fault in faults]
+        raise InvalidSettings("wrong settings:\n  " + "\n  ".join(lines)) from None
+
+
+def _sentence(field: str, text: str) -> str:
+    text = text.removeprefix("Value error, ")
+    if not field:
+        return text
+    about = Settings.model_fields[field].description if field in Settings.model_fields else None
+    return f"{field.upper()}: {text}" + (f" ({about})" if about else "")
