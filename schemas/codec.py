@@ -66,6 +66,24 @@ def encode(  # noqa: PLR0913 - the headers' parts, each named at the call
     if topic.model is None or not isinstance(message, topic.model):
         raise TypeError(f"{topic.name} carries {topic.model}, not {type(message).__name__}")
     job = job_id if job_id is not None else getattr(message, "job_id", None)
+    key = getattr(message, topic.key) or ""
+    return Record(
+        topic=topic.name,
+        key=str(key).encode(),
+        value=orjson.dumps(message.model_dump(mode="json", exclude_none=True)),
+        headers=text_headers(topic, source=source, job_id=job, traceparent=traceparent, at=at),
+    )
+
+
+def text_headers(
+    topic: Topic,
+    *,
+    source: str,
+    job_id: str | None,
+    traceparent: str | None = None,
+    at: datetime | None = None,
+) -> list[tuple[str, bytes]]:
+    """The headers of every record of a topic; arguments as in `encode`."""
     headers = {
         "content-type": CONTENT_TYPE,
         "ce_specversion": SPEC_VERSION,
@@ -73,16 +91,10 @@ def encode(  # noqa: PLR0913 - the headers' parts, each named at the call
         "ce_type": topic.name,
         "ce_source": f"riskflow/{source}",
         "ce_time": (at or now()).isoformat(),
-        "job-id": job or "",
+        "job-id": job_id or "",
         "traceparent": new_traceparent(traceparent),
     }
-    key = getattr(message, topic.key) or ""
-    return Record(
-        topic=topic.name,
-        key=str(key).encode(),
-        value=orjson.dumps(message.model_dump(mode="json", exclude_none=True)),
-        headers=[(name, value.encode()) for name, value in headers.items()],
-    )
+    return [(name, value.encode()) for name, value in headers.items()]
 
 
 def decode(model: type[M], value: bytes | None) -> M:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
 
@@ -13,7 +14,12 @@ from schemas.errors import RiskflowError
 from schemas.settings import Settings
 
 MIGRATION_LOCK = "riskflow.migrate"
-SESSION = {
+CLOSE_SECONDS = 5.0  # for a server that does not say goodbye (expert assumption)
+PUBLIC = {
+    # A role called riskflow would otherwise find the schema of that name first and make its tables there.
+    "search_path": "public",
+}
+SESSION = PUBLIC | {
     # A client that stopped inside a transaction must not hold its locks for ever (DESIGN, section 3).
     "idle_in_transaction_session_timeout": "30s",
     "lock_timeout": "20s",
@@ -51,6 +57,32 @@ async def connect(dsn: str, *, application: str, settings: Mapping[str, str] = S
     )
 
 
+@asynccontextmanager
+async def session(
+    dsn: str, *, application: str, settings: Mapping[str, str] = SESSION
+) -> AsyncIterator[asyncpg.Connection]:
+    """One connection for a block, closed at its end whatever state it is in."""
+    connection = await connect(dsn, application=application, settings=settings)
+    try:
+        yield connection
+    finally:
+        await close(connection)
+
+
+async def close(connection: asyncpg.Connection) -> None:
+    """Close a connection that may be broken or busy."""
+    try:
+        await connection.close(timeout=CLOSE_SECONDS)
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ):
+        connection.terminate()
+
+
 async def create_pool(dsn: str, *, application: str, size: int) -> asyncpg.Pool:
     """A pool of at most `size` connections with the session limits of this module."""
     return await asyncpg.create_pool(
@@ -75,7 +107,7 @@ async def migrate(dsn: str, settings: Settings | None = None) -> list[str]:
         RiskflowError: A migration that was applied differs from this version's file.
     """
     settings = settings or Settings(_env_file=None)
-    connection = await connect(dsn, application="migrate", settings={})
+    connection = await connect(dsn, application="migrate", settings=PUBLIC)
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", MIGRATION_LOCK)

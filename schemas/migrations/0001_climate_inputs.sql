@@ -27,10 +27,16 @@ ALTER TABLE climate_data
     ADD COLUMN IF NOT EXISTS wet_days  double precision,
     ADD COLUMN IF NOT EXISTS scenario  text NOT NULL DEFAULT 'historical';
 
--- An older table may hold coordinates as double precision; a key needs exact numbers.
-ALTER TABLE climate_data
-    ALTER COLUMN latitude  TYPE numeric(10, 6),
-    ALTER COLUMN longitude TYPE numeric(10, 6);
+-- An older table may hold coordinates as double precision or keys as varchar. Only what differs is
+-- altered, because a view that uses a column forbids it.
+CREATE FUNCTION riskflow.ensure_type(owner regclass, field name, wanted text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = owner AND attname = field) <> wanted THEN
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s', owner, field, wanted);
+    END IF;
+END $$;
+
+SELECT riskflow.ensure_type('climate_data', field, 'numeric(10,6)') FROM unnest(ARRAY['latitude', 'longitude']) AS field;
 
 CREATE TABLE climate_data_superseded (LIKE climate_data);
 

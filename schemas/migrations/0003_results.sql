@@ -51,9 +51,6 @@ CREATE TABLE IF NOT EXISTS batch_job_logs (
 ALTER TABLE probability_results
     ALTER COLUMN probability DROP NOT NULL,
     ALTER COLUMN bin_data DROP NOT NULL,
-    ALTER COLUMN latitude TYPE numeric(10, 6),
-    ALTER COLUMN longitude TYPE numeric(10, 6),
-    ALTER COLUMN risk_type TYPE text,
     ADD COLUMN scenario     text,
     ADD COLUMN window_start integer,
     ADD COLUMN window_end   integer,
@@ -70,9 +67,6 @@ ALTER TABLE hazard_results
     ALTER COLUMN hazard_score DROP NOT NULL,
     ALTER COLUMN hazard_score_100 DROP NOT NULL,
     ALTER COLUMN hazard_level DROP NOT NULL,
-    ALTER COLUMN latitude TYPE numeric(10, 6),
-    ALTER COLUMN longitude TYPE numeric(10, 6),
-    ALTER COLUMN risk_type TYPE text,
     ADD COLUMN scenario     text,
     ADD COLUMN window_start integer,
     ADD COLUMN window_end   integer,
@@ -81,6 +75,10 @@ ALTER TABLE hazard_results
     ADD COLUMN risk_table   text,
     ADD COLUMN job_id       text,
     ADD COLUMN job_seq      bigint;
+
+SELECT riskflow.ensure_type(results::regclass, field, wanted)
+FROM unnest(ARRAY['probability_results', 'hazard_results']) AS results,
+     (VALUES ('latitude', 'numeric(10,6)'), ('longitude', 'numeric(10,6)'), ('id', 'bigint')) AS columns (field, wanted);
 
 CREATE TABLE probability_results_superseded (LIKE probability_results);
 CREATE TABLE hazard_results_superseded (LIKE hazard_results);
@@ -102,7 +100,6 @@ BEGIN
              INSERT INTO %2$I SELECT * FROM older', results, results || '_superseded');
         EXECUTE format(
             'ALTER TABLE %1$I
-                 ALTER COLUMN id TYPE bigint,
                  ALTER COLUMN scenario SET NOT NULL, ALTER COLUMN window_start SET NOT NULL,
                  ALTER COLUMN window_end SET NOT NULL, ALTER COLUMN job_seq SET NOT NULL', results);
         EXECUTE format(
@@ -142,7 +139,7 @@ ALTER TABLE batch_job_logs
     ADD COLUMN chunks_done    integer NOT NULL DEFAULT 0,
     ADD COLUMN cancelled_by   text;
 
-ALTER TABLE batch_job_logs ALTER COLUMN id TYPE bigint;
+SELECT riskflow.ensure_type('batch_job_logs', 'id', 'bigint');
 UPDATE batch_job_logs SET job_id = 'before-riskflow-' || id WHERE job_id IS NULL;
 ALTER TABLE batch_job_logs ALTER COLUMN job_id SET NOT NULL;
 CREATE UNIQUE INDEX batch_job_logs_job_id ON batch_job_logs (job_id);

@@ -54,11 +54,14 @@ CREATE TABLE outbox (
     published_at   timestamptz,
     partition      integer,
     "offset"       bigint,
-    job_id         text
+    job_id         text,
+    answered_at    timestamptz
 );
 CREATE INDEX outbox_unpublished ON outbox (id) WHERE published_at IS NULL;
+CREATE INDEX outbox_unanswered ON outbox (id) WHERE job_id IS NOT NULL AND answered_at IS NULL;
 CREATE UNIQUE INDEX outbox_trigger_job ON outbox (job_id) WHERE job_id IS NOT NULL;
 COMMENT ON COLUMN outbox.job_id IS 'Job that a trigger asks for; a second trigger with the same id is the same trigger';
+COMMENT ON COLUMN outbox.answered_at IS 'When the acceptor accepted or refused the trigger; until then its message may be lost';
 
 -- Wakes the bridge when the writer commits; the channel is its own, apart from NOTIFY_CHANNEL.
 CREATE FUNCTION riskflow.wake_bridge() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -86,6 +89,10 @@ DECLARE
     asked jsonb := coalesce(options, '{}') || jsonb_build_object('job_type', job_type);
     job   text  := coalesce(options ->> 'job_id', 'request-' || gen_random_uuid());
 BEGIN
+    IF job !~ '^[A-Za-z0-9][A-Za-z0-9._:+@-]{0,199}$' THEN
+        RAISE EXCEPTION 'job_id % is not allowed: 1 to 200 letters, digits and . _ : + @ -, the first a letter or digit', job
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     asked := jsonb_build_object('requested_by', 'request by ' || session_user) || asked || jsonb_build_object('job_id', job);
     INSERT INTO public.outbox (topic, key, value, header_names, header_values, job_id)
     VALUES ('risk.triggers.v1', convert_to(job, 'UTF8'), convert_to(asked::text, 'UTF8'),
@@ -98,6 +105,11 @@ BEGIN
                              substr(replace(gen_random_uuid()::text, '-', ''), 1, 16) || '-01', 'UTF8')],
             job)
     ON CONFLICT (job_id) WHERE job_id IS NOT NULL DO NOTHING;
+    IF NOT EXISTS (SELECT FROM public.outbox
+                   WHERE job_id = job AND convert_from(value, 'UTF8')::jsonb - 'requested_by' = asked - 'requested_by') THEN
+        RAISE EXCEPTION 'job_id % was asked for before with other options; choose another id, or leave it out', job
+            USING ERRCODE = 'unique_violation';
+    END IF;
     RETURN job;
 END $$;
 REVOKE ALL ON FUNCTION riskflow.request(text, jsonb) FROM PUBLIC;

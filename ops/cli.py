@@ -1,0 +1,295 @@
+"""The command line. Each command reads its options, calls the room that does the work, prints what came."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+
+from schemas.errors import InvalidSettings, RiskflowError
+from schemas.settings import Settings, load_settings
+
+app = typer.Typer(
+    help="Climate risk as streams of small messages, on Kafka and PostgreSQL.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+jobs_app = typer.Typer(help="The job log: the latest jobs, or one of them.")
+app.add_typer(jobs_app, name="jobs")
+
+out = Console()
+err = Console(stderr=True)
+
+
+class JobKind(StrEnum):
+    """Jobs that can be triggered."""
+
+    probability = "probability"
+    hazard = "hazard"
+    climate = "climate"
+
+
+class BadValues(StrEnum):
+    """What a loader does with an impossible value."""
+
+    refuse = "refuse"
+    missing = "missing"
+
+
+class Agency(StrEnum):
+    """Whose winds of an IBTrACS file are read."""
+
+    wmo = "wmo"
+    jtwc = "jtwc"
+
+
+def main() -> None:
+    """Run the command line; what a person can act on is one sentence on standard error and a code.
+
+    Exit codes: 1 an error or a job that failed, 2 wrong usage, 78 wrong settings (EX_CONFIG, which no
+    supervisor restarts).
+    """
+    try:
+        app()
+    except RiskflowError as error:
+        err.print(f"riskflow: {error}", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(os.EX_CONFIG if isinstance(error, InvalidSettings) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _client() -> Settings:
+    from ops.context import client_settings
+
+    return client_settings()
+
+
+@app.command()
+def up(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Keep the database here; without it, it is gone at the end.")
+    ] = None,
+) -> None:
+    """Run broker, database and all services on this machine until Ctrl-C."""
+    from ops.services import run_up
+
+    sys.exit(asyncio.run(run_up(load_settings(), data_dir, out)))
+
+
+@app.command()
+def demo(
+    drawn: Annotated[
+        bool, typer.Option(help="Draw the weather even where the real records are there.")
+    ] = False,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Keep the database here, for `riskflow up --data-dir`.")
+    ] = None,
+) -> None:
+    """Nine risks for 61 Korean stations on an embedded broker and database, from start to table."""
+    from ops.demo.run import run_demo
+
+    sys.exit(asyncio.run(run_demo(load_settings(), out, drawn=drawn, data_dir=data_dir)))
+
+
+@app.command()
+def env() -> None:
+    """Print broker and database of the running `riskflow up` as shell assignments: eval "$(riskflow env)"."""
+    from ops.stack import running_stack
+
+    stack = running_stack()
+    if stack is None:
+        raise RiskflowError("nothing is running here; start it with: riskflow up")
+    for name, value in stack.environment().items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def worker(
+    data_dir: Annotated[Path | None, typer.Option(help="Folder for this worker's own files.")] = None,
+) -> None:
+    """Run one climate worker against the broker and database of the settings."""
+    from ops.services import run_worker
+
+    run_worker(load_settings(), data_dir)
+
+
+@app.command()
+def sink() -> None:
+    """Run the acceptor of triggers and the sink of results."""
+    from ops.services import run_service
+
+    run_service(load_settings(), "sink")
+
+
+@app.command()
+def producers() -> None:
+    """Run the NOTIFY bridge and the chunk dispatcher."""
+    from ops.services import run_service
+
+    run_service(load_settings(), "producers")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version; safe twice and while another does the same."""
+    from ops.setup import prepare_database
+
+    settings = _client()
+    applied = asyncio.run(prepare_database(settings.dsn, settings))
+    out.print(f"{settings.database_label}: {', '.join(applied) or 'nothing to do'}", highlight=False)
+
+
+@app.command()
+def topics() -> None:
+    """Create the topics that are missing."""
+    from producers.topics import create_topics
+
+    settings = _client()
+    created = asyncio.run(create_topics(settings.kafka_bootstrap_servers, settings.topic_replication))
+    out.print(f"created: {', '.join(created)}" if created else "every topic is there", highlight=False)
+
+
+@app.command()
+def load(
+    table: Annotated[
+        str,
+        typer.Argument(
+            help="monthly, daily, netcdf, sites, sea-level-stations, sea-level-rise, basins, demand, "
+            "warming or storms"
+        ),
+    ],
+    files: Annotated[list[Path] | None, typer.Argument(help="CSV (gzip is read as is) or NetCDF.")] = None,
+    bad_values: Annotated[
+        BadValues, typer.Option(help="What to do with impossible values.")
+    ] = BadValues.refuse,
+    bad_values_file: Annotated[Path | None, typer.Option(help="Where they are listed.")] = None,
+    ibtracs: Annotated[Agency | None, typer.Option(help="storms: FILE is IBTrACS, read these winds.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="netcdf: scenario of the files.")] = None,
+) -> None:
+    """Load a file into its table; a file with a bad row is refused whole."""
+    from ops.load.command import run_load
+
+    work = run_load(
+        _client(),
+        table,
+        files or [],
+        out,
+        bad_values=bad_values.value,
+        bad_values_file=bad_values_file,
+        ibtracs=ibtracs.value if ibtracs else None,
+        scenario=scenario,
+    )
+    asyncio.run(work)
+
+
+@app.command()
+def trigger(
+    job_type: Annotated[JobKind, typer.Argument(help="`climate` does both kinds in one pass over the data.")],
+    scenario: Annotated[str | None, typer.Option(help="Default: setting SCENARIO.")] = None,
+    window: Annotated[
+        str | None, typer.Option(help="START-END, at most 30 years. Default: settings.")
+    ] = None,
+    risk: Annotated[
+        list[str] | None, typer.Option(help="Only this risk; may be given several times.")
+    ] = None,
+    bbox: Annotated[
+        str | None, typer.Option(help="min_latitude,min_longitude,max_latitude,max_longitude")
+    ] = None,
+    uncertainty: Annotated[bool, typer.Option(help="Add the 5-95 % band of the expected loss.")] = False,
+    job_id: Annotated[str | None, typer.Option(help="The same id twice is one job.")] = None,
+    wait: Annotated[
+        bool, typer.Option(help="Stay until the job has ended; the exit code tells how.")
+    ] = False,
+    timeout: Annotated[float | None, typer.Option(help="--wait at most this many seconds.")] = None,
+) -> None:
+    """Ask for a job now."""
+    from ops import trigger as triggers
+    from ops.show import show_job as show
+
+    settings = _client()
+    asked = triggers.trigger_of(
+        job_type.value,
+        scenario=scenario,
+        window=window,
+        risks=risk,
+        bbox=bbox,
+        uncertainty=uncertainty,
+        job_id=job_id,
+    )
+    if not wait:
+        typer.echo(asyncio.run(triggers.send(settings, asked)))
+        return
+    job = asyncio.run(triggers.send_and_wait(settings, asked, out, timeout))
+    if job is None or not job.ended:
+        state = "was not accepted" if job is None else f"is {job.status}"
+        raise RiskflowError(f"job {asked.job_id} {state} after {timeout:g} s; look again: riskflow jobs")
+    asyncio.run(show(settings, job.job_id, out))
+    sys.exit(0 if job.status == "completed" else 1)
+
+
+@jobs_app.callback(invoke_without_command=True)
+def list_jobs(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+) -> None:
+    """Show the latest jobs."""
+    if context.invoked_subcommand is None:
+        from ops.show import show_latest
+
+        asyncio.run(show_latest(_client(), limit, out))
+
+
+@jobs_app.command("show")
+def show_job(job_id: Annotated[str, typer.Argument(help="As `riskflow jobs` lists it.")]) -> None:
+    """Show one job: what was asked, how far it is, what each risk reported."""
+    from ops.show import show_job as show
+
+    asyncio.run(show(_client(), job_id, out))
+
+
+@app.command()
+def explain(
+    lat: Annotated[float, typer.Option(help="Latitude of the cell.")],
+    lon: Annotated[float, typer.Option(help="Longitude of the cell.")],
+    risk: Annotated[str, typer.Option(help="The risk, such as drought.")],
+    scenario: Annotated[str | None, typer.Option(help="Default: setting SCENARIO.")] = None,
+    window: Annotated[str | None, typer.Option(help="START-END. Default: settings.")] = None,
+    uncertainty: Annotated[bool, typer.Option(help="Add the 5-95 % band of the expected loss.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The documented object (docs/tables.md).")] = False,
+) -> None:
+    """Show what is behind one cell's number: years, fit, bins, probabilities, loss and score."""
+    from ops.show import explanation
+
+    cell = {"latitude": lat, "longitude": lon, "risk": risk, "scenario": scenario, "uncertainty": uncertainty}
+    found = asyncio.run(explanation(_client(), window, cell))
+    if as_json:
+        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+    else:
+        from ops.tables import print_explanation
+
+        print_explanation(out, found)
+
+
+@app.command()
+def ui(
+    topic: Annotated[
+        str | None, typer.Argument(help="Show this topic's messages from its beginning.")
+    ] = None,
+) -> None:
+    """Open kaskade, a terminal Kafka UI, on the broker (extra [ui])."""
+    from ops.ui import open_ui
+
+    open_ui(_client(), topic)
+
+
+if __name__ == "__main__":
+    main()

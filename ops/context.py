@@ -1,0 +1,63 @@
+"""Which broker and database a command speaks to: the settings', or those of the running `riskflow up`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from pydantic import SecretStr
+
+from ops.stack import running_stack
+from schemas.database import connect
+from schemas.errors import RiskflowError, Unavailable
+from schemas.settings import Settings, load_settings
+
+DATABASE_SETTINGS = {"database_url", "database_host", "database_port", "database_name", "database_user"}
+
+
+def client_settings() -> Settings:
+    """Settings of a command that a person types.
+
+    What the environment says counts; where it names neither database nor broker, a stack that
+    `riskflow up` runs on this machine is taken.
+
+    Raises:
+        InvalidSettings: A variable is not allowed.
+    """
+    settings = load_settings()
+    named = settings.model_fields_set
+    stack = running_stack()
+    if stack is None:
+        return settings
+    found: dict[str, object] = {}
+    if not named & DATABASE_SETTINGS:
+        found["database_url"] = SecretStr(stack.database_url)
+    if "kafka_bootstrap_servers" not in named:
+        found["kafka_bootstrap_servers"] = stack.kafka_bootstrap_servers
+    return settings.model_copy(update=found)
+
+
+@asynccontextmanager
+async def database(settings: Settings, application: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection for one command.
+
+    Raises:
+        Unavailable: The database does not answer, or does not let this user in.
+        RiskflowError: It has not been migrated.
+    """
+    try:
+        connection = await connect(settings.dsn, application=application)
+    except (OSError, asyncpg.PostgresError) as error:
+        raise Unavailable(
+            f"database {settings.database_label} cannot be used: {error}; "
+            "start one with `riskflow up`, or set DATABASE_URL"
+        ) from None
+    try:
+        yield connection
+    except asyncpg.UndefinedTableError:
+        raise RiskflowError(
+            f"database {settings.database_label} has no tables of riskflow; make them with: riskflow migrate"
+        ) from None
+    finally:
+        await connection.close()

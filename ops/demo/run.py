@@ -1,0 +1,188 @@
+"""`riskflow demo`: the embedded stack, real records, both jobs, and the table of what came out."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+from pydantic import SecretStr
+from rich.console import Console
+
+from ops import trigger as triggers
+from ops.context import database
+from ops.demo.report import print_summaries, summaries
+from ops.demo.sources import (
+    RECORD,
+    DataPackageMissing,
+    assumed_risks,
+    demo_table,
+    korean_weather_file,
+    storm_tracks,
+    write_korean_daily,
+)
+from ops.load.loader import load
+from ops.load.options import LoadOptions
+from ops.logs import configure
+from ops.services import hooks, services
+from ops.stack import Stack
+from schemas.errors import RiskflowError
+from schemas.settings import Settings
+from streams.models.inputs import Years
+
+SEED = 20
+"""Of the drawn weather, where the records cannot be had."""
+
+SMALL_TABLES = ("sites", "sea-level-stations", "sea-level-rise", "basins", "demand", "warming")
+EXAMPLE = (37.5714, 126.9658)
+"""Seoul, the cell that the last lines suggest to look at."""
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """How long each part took."""
+
+    parts: list[tuple[str, float]] = field(default_factory=list)
+
+    @contextmanager
+    def part(self, console: Console, name: str) -> Iterator[None]:
+        """Say what begins, note how long it took."""
+        console.print(f"{name} ...", highlight=False)
+        began = time.monotonic()
+        yield
+        self.parts.append((name, time.monotonic() - began))
+
+    def print(self, console: Console) -> None:
+        """One line with all parts."""
+        total = sum(seconds for _, seconds in self.parts)
+        parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.parts)
+        console.print(f"{total:.0f} s in all: {parts}.", highlight=False)
+
+
+async def run_demo(settings: Settings, console: Console, *, drawn: bool, data_dir: Path | None) -> int:
+    """Run the demonstration and print what came out.
+
+    Returns:
+        0 when both jobs completed, 1 otherwise.
+    """
+    configure(settings.model_copy(update={"log_level": "WARNING"}), "demo")
+    reason = "asked for" if drawn else _why_drawn()
+    if reason:
+        console.print(f"THE WEATHER IS DRAWN from monthly normals, not observed: {reason}", highlight=False)
+    console.print(
+        "riskflow demo: nine climate risks at 61 Korean weather stations, 1991-2020, on a broker and a "
+        "database of its own.",
+        highlight=False,
+    )
+    settings = settings.model_copy(
+        update={
+            "scenario": "historical",
+            "window_start": RECORD.start,
+            "window_end": RECORD.end,
+            "baseline_start": RECORD.start,
+            "baseline_end": RECORD.end,
+            "log_level": "WARNING",
+            # 61 cells: smaller chunks, so that every worker has some.
+            "batch_size": 8,
+        }
+    )
+    clock = Stopwatch()
+    stack = Stack(
+        services(settings), hooks(settings), data_dir=data_dir, start=["sink", "producers"], announce=False
+    )
+    with clock.part(console, "starting broker, database and services"):
+        await stack.__aenter__()
+    try:
+        return await _on(stack, settings, console, clock, drawn=bool(reason), kept=data_dir)
+    finally:
+        await stack.__aexit__(None, None, None)
+
+
+async def _on(  # noqa: PLR0913 - what the run is made of
+    stack: Stack, settings: Settings, console: Console, clock: Stopwatch, *, drawn: bool, kept: Path | None
+) -> int:
+    here = settings.model_copy(
+        update={
+            "database_url": SecretStr(stack.postgres.url),
+            "kafka_bootstrap_servers": stack.broker.address,
+        }
+    )
+    async with database(here, "demo") as connection:
+        with clock.part(console, "loading weather, storms, sites, sea and water"):
+            await load_inputs(connection, drawn=drawn)
+        await stack.start("worker")
+        ended = [await _job(here, console, clock, kind) for kind in ("probability", "hazard")]
+        found = await summaries(connection, "historical", RECORD.start, RECORD.end)
+    title = "Nine risks at 61 Korean stations, 1991-2020" + (" (drawn weather)" if drawn else "")
+    print_summaries(console, found, assumed_risks(), title)
+    clock.print(console)
+    _print_next(console, kept)
+    return 0 if all(ended) else 1
+
+
+async def load_inputs(connection: asyncpg.Connection, *, drawn: bool) -> None:
+    """Load everything the nine risks read: weather, storms and the project's small tables."""
+    options = LoadOptions(baseline=RECORD, bad_values="missing")
+    for table in SMALL_TABLES:
+        await load(table, [demo_table(table)], connection, options)
+    with tempfile.TemporaryDirectory(prefix="riskflow-demo-") as folder:
+        daily = Path(folder) / "korea_daily.csv"
+        listed = LoadOptions(baseline=RECORD, bad_values="missing", bad_values_file=Path(folder) / "bad.csv")
+        if drawn:
+            write_drawn_daily(daily)
+        else:
+            write_korean_daily(daily)
+        await load("daily", [daily], connection, listed)
+    try:
+        storms = storm_tracks()
+    except DataPackageMissing:
+        return
+    await load("storms", [storms], connection, LoadOptions(baseline=RECORD, ibtracs="wmo"))
+
+
+def write_drawn_daily(path: Path, years: Years = RECORD) -> None:
+    """Daily weather of the 61 stations drawn from their monthly normals."""
+    from ops.generator.blocks import drawn_daily_blocks, write_daily_csv  # noqa: PLC0415 - only where needed
+    from ops.generator.normals import read_normals  # noqa: PLC0415 - as above
+
+    write_daily_csv(path, drawn_daily_blocks(read_normals(), years, SEED))
+
+
+def _why_drawn() -> str | None:
+    try:
+        korean_weather_file()
+    except DataPackageMissing as error:
+        return str(error)
+    return None
+
+
+async def _job(settings: Settings, console: Console, clock: Stopwatch, kind: str) -> bool:
+    with clock.part(console, f"job {kind}"):
+        asked = triggers.trigger_of(kind, requested_by="demo")
+        job = await triggers.send_and_wait(settings, asked, console, limit=300)
+    if job is None:
+        raise RiskflowError(f"nobody accepted the {kind} job within 300 s")
+    seconds = f" in {job.seconds:.1f} s" if job.seconds is not None else ""
+    console.print(
+        f"  {job.status}: {job.processed_grids} of {job.total_grids} cells, "
+        f"{job.failed_grids} failed{seconds}",
+        highlight=False,
+    )
+    return job.status == "completed"
+
+
+def _print_next(console: Console, kept: Path | None) -> None:
+    place = str(kept) if kept else "demo-data"
+    keep = "" if kept else "riskflow demo --data-dir demo-data    # the same, and keep the database\n  "
+    console.print(
+        "Where to look next:\n"
+        f"  {keep}riskflow up --data-dir {place}      # broker, database and services until Ctrl-C\n"
+        f"  riskflow explain --lat {EXAMPLE[0]} --lon {EXAMPLE[1]} --risk inland_flood\n"
+        "  riskflow jobs; riskflow ui; and README.md, docs/",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,1 @@
+"""Seeded weather, annual indices and sites for tests, benchmarks and the demo without its data packages."""

@@ -1,0 +1,135 @@
+"""The job log as people read it: one job, the latest jobs, and waiting for one to end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from schemas.messages import KINDS_OF
+
+ENDED = frozenset({"completed", "completed_with_failures", "failed", "cancelled"})
+POLL_SECONDS = 0.2
+
+_COLUMNS = """
+    job_id, job_type, job_seq, status, scenario, window_start, window_end, kinds, risks, requested_by,
+    started_at, completed_at, total_grids, processed_grids, failed_grids, success_rate, chunks_total,
+    chunks_done, error_message
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RiskCounts:
+    """Cells of one risk that have reported, summed over the job's kinds."""
+
+    risk_type: str
+    reported: int
+    without_number: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One row of batch_job_logs."""
+
+    job_id: str
+    job_type: str
+    job_seq: int
+    status: str
+    scenario: str | None
+    window_start: int | None
+    window_end: int | None
+    kinds: list[str]
+    risks: list[str]
+    requested_by: str | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    total_grids: int | None
+    processed_grids: int | None
+    failed_grids: int | None
+    success_rate: float | None
+    chunks_total: int
+    chunks_done: int
+    error_message: str | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will change."""
+        return self.status in ENDED
+
+    @property
+    def reports_per_risk(self) -> int:
+        """Cells that each risk reports when the job is whole: cells times kinds."""
+        return (self.total_grids or 0) * len(self.kinds or KINDS_OF.get(self.job_type, ()))
+
+    @property
+    def window(self) -> str:
+        """The window as the command line writes it."""
+        return f"{self.window_start}-{self.window_end}" if self.window_start is not None else ""
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time from acceptance to the end."""
+        if self.started_at is None or self.completed_at is None:
+            return None
+        return (self.completed_at - self.started_at).total_seconds()
+
+
+async def find(connection: asyncpg.Connection, job_id: str) -> Job | None:
+    """The job with this id, None where nobody has accepted or refused it yet."""
+    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM batch_job_logs WHERE job_id = $1", job_id)  # noqa: S608 - a constant
+    return Job(**row) if row is not None else None
+
+
+async def latest(connection: asyncpg.Connection, limit: int) -> list[Job]:
+    """The latest jobs, newest first."""
+    rows = await connection.fetch(
+        f"SELECT {_COLUMNS} FROM batch_job_logs ORDER BY started_at DESC NULLS LAST, id DESC LIMIT $1",  # noqa: S608
+        limit,
+    )
+    return [Job(**row) for row in rows]
+
+
+async def risk_counts(connection: asyncpg.Connection, job_id: str) -> list[RiskCounts]:
+    """Counters per risk of a job, in the order of the table of risks."""
+    rows = await connection.fetch(
+        """
+        SELECT risk_type, reported, without_number, failed
+        FROM batch_job_risks LEFT JOIN riskflow.risk_types USING (risk_type)
+        WHERE job_id = $1 ORDER BY position, risk_type
+        """,
+        job_id,
+    )
+    return [RiskCounts(**row) for row in rows]
+
+
+async def wait(
+    connection: asyncpg.Connection,
+    job_id: str,
+    *,
+    limit: float | None,
+    seen: Callable[[Job], None] = lambda _job: None,
+) -> Job | None:
+    """Read the job row until the job has ended.
+
+    Args:
+        connection: Used by nobody else meanwhile.
+        job_id: Of the trigger that was sent.
+        limit: Longest wait [s], None for ever.
+        seen: Told of the job at each look.
+
+    Returns:
+        The job as last read, ended or not; None where its row never came.
+    """
+    deadline = None if limit is None else time.monotonic() + limit
+    while True:
+        job = await find(connection, job_id)
+        if job is not None:
+            seen(job)
+        if (job is not None and job.ended) or (deadline is not None and time.monotonic() > deadline):
+            return job
+        await asyncio.sleep(POLL_SECONDS)

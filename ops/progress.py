@@ -1,0 +1,84 @@
+"""The progress bars of `--wait`: one per risk, moved by job events; the job row decides the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from ops.jobs import Job
+from schemas import topics
+from schemas.codec import decode
+from schemas.errors import InvalidMessage
+from schemas.messages import JobEvent
+
+
+class RiskBars:
+    """Bars on a terminal; on a pipe nothing is drawn."""
+
+    def __init__(self, console: Console, bootstrap: str, job_id: str) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:18}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._bootstrap = bootstrap
+        self._job_id = job_id
+        self._bars: dict[str, TaskID] = {}
+        self._events: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start to listen before the trigger is sent, so that no event is missed."""
+        consumer = AIOKafkaConsumer(
+            topics.JOB_EVENTS.name, bootstrap_servers=self._bootstrap, auto_offset_reset="latest"
+        )
+        await consumer.start()
+        await consumer.seek_to_end()
+        self._progress.start()
+        self._events = asyncio.create_task(self._follow(consumer))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening; the bars stay as they are."""
+        if self._events is not None:
+            self._events.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._events
+        self._progress.stop()
+
+    def show(self, job: Job) -> None:
+        """Make the bars when the job's size is known; fill them when it has completed."""
+        if not self._bars and job.reports_per_risk:
+            for risk in job.risks:
+                self._bars[risk] = self._progress.add_task(risk, total=job.reports_per_risk)
+        if job.status.startswith("completed"):
+            for bar in self._bars.values():
+                self._progress.update(bar, completed=job.reports_per_risk)
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            async for record in consumer:
+                with contextlib.suppress(InvalidMessage):
+                    self._move(decode(JobEvent, record.value))
+        except KafkaError:
+            return
+        finally:
+            await consumer.stop()
+
+    def _move(self, event: JobEvent) -> None:
+        if event.job_id != self._job_id:
+            return
+        for risk, counts in event.risks.items():
+            if risk in self._bars:
+                self._progress.update(self._bars[risk], completed=counts.reported)

@@ -1,0 +1,134 @@
+"""The processes of riskflow: one service each, or all of them under the supervisor of `riskflow up`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import asyncpg
+from rich.console import Console
+
+from ops.logs import configure
+from ops.setup import prepare_database
+from ops.stack import Hooks, Service, Stack
+from ops.supervisor import prefixed
+from schemas.database import connect
+from schemas.settings import Settings
+
+SECRETS = {"database_url", "database_password"}
+"""What services get from the stack instead."""
+
+
+def run_worker(settings: Settings, data_dir: Path | None) -> None:
+    """Become the climate worker; ends the process."""
+    from streams.worker import main  # noqa: PLC0415 - only the worker imports SciPy, numba and Faust
+
+    configure(settings, "worker")
+    if data_dir is not None:
+        sys.exit(main(settings, data_dir))
+    with tempfile.TemporaryDirectory(prefix="riskflow-worker-") as folder:
+        sys.exit(main(settings, Path(folder)))
+
+
+def run_service(settings: Settings, name: str) -> None:
+    """Run the sink or the producers until SIGTERM or SIGINT.
+
+    Raises:
+        Unavailable: Database or broker did not answer within START_TIMEOUT.
+    """
+    configure(settings, name)
+    asyncio.run(_until_signal(settings, name))
+
+
+async def _until_signal(settings: Settings, name: str) -> None:
+    if name == "sink":
+        from consumers.service import run  # noqa: PLC0415 - a process holds only what it runs
+    else:
+        from producers.service import run  # noqa: PLC0415 - as above
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await run(settings, stop)
+
+
+def services(settings: Settings) -> list[Service]:
+    """What `riskflow up` runs, in the order of start, each with what was set apart from the defaults."""
+    command = (sys.executable, "-m", "ops.cli")
+    chosen = settings.model_dump(exclude=SECRETS, exclude_defaults=True, exclude_none=True)
+    env = {name.upper(): str(value) for name, value in chosen.items()}
+    return [
+        Service("sink", (*command, "sink"), env),
+        Service("producers", (*command, "producers"), env),
+        Service("worker", (*command, "worker"), env, count=settings.parallel_workers),
+    ]
+
+
+def hooks(settings: Settings) -> Hooks:
+    """What a fresh broker and database need before the services start."""
+    from producers.topics import create_topics  # noqa: PLC0415 - brings the Kafka client
+
+    async def make_topics(bootstrap: str) -> object:
+        return await create_topics(bootstrap, 1)
+
+    async def prepare(dsn: str) -> object:
+        return await prepare_database(dsn, settings)
+
+    return Hooks(migrate=prepare, create_topics=make_topics, mark_unreported_unsent=mark_unreported_unsent)
+
+
+async def mark_unreported_unsent(dsn: str) -> None:
+    """Have every chunk without its outcomes, and every trigger that nobody accepted, sent again.
+
+    For a broker whose topics are gone: what was on its way is lost, whatever the offsets say.
+    """
+    connection = await connect(dsn, application="stack")
+    try:
+        async with connection.transaction():
+            await _unsend(connection)
+    finally:
+        await connection.close()
+
+
+async def _unsend(connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        'UPDATE batch_job_chunks SET sent_at = NULL, partition = NULL, "offset" = NULL '
+        "WHERE kinds_left > 0 AND sent_at IS NOT NULL"
+    )
+    await connection.execute(
+        """
+        UPDATE outbox o SET published_at = NULL, partition = NULL, "offset" = NULL
+        WHERE o.job_id IS NOT NULL AND o.published_at IS NOT NULL
+          AND NOT EXISTS (SELECT FROM batch_job_logs j WHERE j.job_id = o.job_id)
+        """
+    )
+
+
+async def run_up(settings: Settings, data_dir: Path | None, console: Console) -> int:
+    """Run everything until a signal; returns the exit code."""
+    configure(settings, "up")
+    console.print("starting broker, database and services ...")
+    stack = Stack(services(settings), hooks(settings), data_dir=data_dir, forward=prefixed(sys.stdout))
+    async with stack:
+        state = stack.state()
+        console.print(
+            f"riskflow is up. Broker {state.kafka_bootstrap_servers}, "
+            f"database {_place(data_dir)}; Ctrl-C stops it all.\n"
+            'In another terminal:  eval "$(riskflow env)"   riskflow load --help   '
+            "riskflow trigger climate --wait",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return await stack.run_until_signal()
+
+
+def _place(data_dir: Path | None) -> str:
+    return (
+        f"kept in {data_dir}"
+        if data_dir
+        else "in a temporary folder that goes at the end (--data-dir keeps it)"
+    )

@@ -1,0 +1,126 @@
+"""What the command line prints as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ops.jobs import Job, RiskCounts
+
+
+def print_jobs(console: Console, jobs: list[Job]) -> None:
+    """The latest jobs, newest first."""
+    if not jobs:
+        console.print("no jobs yet; start one with: riskflow trigger climate --wait")
+        return
+    table = Table(header_style="bold")
+    for heading in ("job", "type", "scenario", "window", "status"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("cells", "failed", "seconds"):
+        table.add_column(heading, justify="right")
+    table.add_column("started (UTC)")
+    for job in jobs:
+        table.add_row(
+            job.job_id,
+            job.job_type,
+            job.scenario or "",
+            job.window,
+            job.status,
+            f"{job.processed_grids or 0}/{job.total_grids or 0}",
+            str(job.failed_grids or 0),
+            "" if job.seconds is None else f"{job.seconds:.1f}",
+            "" if job.started_at is None else f"{job.started_at:%Y-%m-%d %H:%M:%S}",
+        )
+    console.print(table)
+
+
+def print_job(console: Console, job: Job, counts: list[RiskCounts]) -> None:
+    """One job: what was asked, how far it is, and what each risk reported."""
+    facts = {
+        "job": job.job_id,
+        "type": job.job_type,
+        "asked for by": job.requested_by,
+        "scenario": job.scenario,
+        "window": job.window,
+        "status": job.status,
+        "cells": f"{job.processed_grids or 0} of {job.total_grids or 0}, {job.failed_grids or 0} failed",
+        "success rate": None if job.success_rate is None else f"{job.success_rate:.2f} %",
+        "chunks": f"{job.chunks_done} of {job.chunks_total}",
+        "started": job.started_at,
+        "completed": job.completed_at,
+        "first error": job.error_message,
+    }
+    for name, value in facts.items():
+        if value not in (None, ""):
+            console.print(f"{name:>14}  {value}", highlight=False, markup=False)
+    if counts:
+        table = Table(header_style="bold")
+        table.add_column("risk")
+        for heading in ("reported", "without a number", "failed"):
+            table.add_column(heading, justify="right")
+        for risk in counts:
+            table.add_row(risk.risk_type, str(risk.reported), str(risk.without_number), str(risk.failed))
+        console.print(table)
+
+
+def print_explanation(console: Console, found: dict[str, Any]) -> None:
+    """What is behind one cell's number, for reading."""
+    window = found["window"]
+    console.print(
+        f"[bold]{found['risk_type']}[/bold] at {found['latitude']:g}, {found['longitude']:g}, "
+        f"scenario {found['scenario']}, {window['start']}-{window['end']}",
+        highlight=False,
+    )
+    console.print(f"intensity: {found['intensity_meaning']} \\[{found['unit']}]", highlight=False)
+    _print_years(console, found)
+    if found["basis"]:
+        console.print(f"rests on: {found['basis']}", highlight=False)
+    if found["reason"]:
+        console.print(f"[bold]no number: {found['reason']}[/bold]", highlight=False)
+        return
+    parameters = ", ".join(f"{name} {_short(value)}" for name, value in found["parameters"].items())
+    console.print(f"estimator: {found['estimator']}  {parameters}", highlight=False)
+    _print_bins(console, found)
+    band = ""
+    if found["aal_p05"] is not None:
+        band = f" (5-95 %: {found['aal_p05']:.6f} to {found['aal_p95']:.6f})"
+    console.print(f"expected annual loss: {found['aal']:.8f} of the asset's value{band}", highlight=False)
+    console.print(f"hazard score: {found['hazard_score']:.6f}, {found['hazard_level']}", highlight=False)
+
+
+def _print_years(console: Console, found: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    pairs = list(zip(found["years"], found["intensity"], strict=True))
+    for start in range(0, len(pairs), 6):
+        table.add_row(*[f"{year}: {_short(value)}" for year, value in pairs[start : start + 6]])
+    console.print(table)
+
+
+def _print_bins(console: Console, found: dict[str, Any]) -> None:
+    edges = [None, *found["edges"], None]
+    table = Table(header_style="bold")
+    table.add_column("bin", justify="right")
+    table.add_column(f"from \\[{found['edge_unit']}]", justify="right")
+    table.add_column("below", justify="right")
+    table.add_column("probability", justify="right")
+    table.add_column("base damage rate", justify="right")
+    for place, (chance, rate) in enumerate(
+        zip(found["probability"], found["base_damage_rate"], strict=True), start=1
+    ):
+        lower, upper = edges[place - 1], edges[place]
+        table.add_row(str(place), _bound(lower), _bound(upper), f"{chance:.6f}", f"{rate:g}")
+    console.print(table)
+
+
+def _bound(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "missing"
+    if isinstance(value, list):
+        return "(" + ", ".join(_short(item) for item in value) + ")"
+    return f"{value:.6g}"

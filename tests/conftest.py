@@ -1,0 +1,97 @@
+"""A real broker and a real PostgreSQL for the tests that ask for them; unit tests start neither."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from ops.data_dir import locked_data_dir
+from ops.embedded import EmbeddedBroker, EmbeddedPostgres
+from ops.setup import prepare_database
+
+SHARED_VARIABLE = "RISKFLOW_SHARED"
+SHARED_BESIDE = Path(__file__).parents[2] / "shared"
+TEMPLATE = "template_migrated"
+DATABASE_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server_home() -> Iterator[Path]:
+    """A folder that PostgreSQL's user may enter when root runs the tests; pytest's own are closed to it."""
+    with locked_data_dir(None) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+async def broker(server_home: Path) -> AsyncIterator[EmbeddedBroker]:
+    """An embedded broker for the whole session; its topics are shared, so tests choose names of their own."""
+    server = EmbeddedBroker(server_home / "broker.log")
+    try:
+        await server.start()
+        await server.wait_ready()
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture(scope="session")
+async def postgres(server_home: Path) -> AsyncIterator[EmbeddedPostgres]:
+    """An embedded PostgreSQL for the whole session, without fsync."""
+    server = EmbeddedPostgres(server_home / "postgresql", durable=False)
+    try:
+        await server.start()
+        await server.wait_ready()
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(postgres: EmbeddedPostgres) -> str:
+    """Name of a database with all migrations and risks, which the databases of the tests are copied from."""
+    await administer(postgres, f"CREATE DATABASE {TEMPLATE}")
+    await prepare_database(postgres.database_url(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+async def empty_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """DSN of a fresh database without a single table."""
+    name = f"test_{next(DATABASE_NUMBERS)}"
+    await administer(postgres, f"CREATE DATABASE {name}")
+    yield postgres.database_url(name)
+    await administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database_url(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[str]:
+    """DSN of a fresh, migrated database that only this test sees."""
+    name = f"test_{next(DATABASE_NUMBERS)}"
+    await administer(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    yield postgres.database_url(name)
+    await administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with real weather and reference values, which a user's clone does not have."""
+    folder = Path(os.environ.get(SHARED_VARIABLE, SHARED_BESIDE)) / "data"
+    if not folder.is_dir():
+        pytest.skip(
+            f"no real weather: {SHARED_VARIABLE} is not set and there is no folder 'shared' beside this clone"
+        )
+    return folder
+
+
+async def administer(server: EmbeddedPostgres, statement: str) -> None:
+    """Run a statement that no transaction may hold."""
+    connection = await asyncpg.connect(server.database_url("postgres"))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
