@@ -1,0 +1,1 @@
+"""Topics to tables: acceptor of triggers, sink of results."""

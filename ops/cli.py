@@ -103,7 +103,7 @@ def demo(
 @app.command()
 def env() -> None:
     """Print broker and database of the running `riskflow up` as shell assignments: eval "$(riskflow env)"."""
-    from ops.stack import running_stack
+    from ops.stack.stack import running_stack
 
     stack = running_stack()
     if stack is None:
@@ -274,7 +274,7 @@ def explain(
     if as_json:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
     else:
-        from ops.tables import print_explanation
+        from ops.printed import print_explanation
 
         print_explanation(out, found)
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 from pydantic import SecretStr
 
-from ops.stack import running_stack
+from ops.stack.stack import running_stack
 from schemas.database import connect
 from schemas.errors import RiskflowError, Unavailable
 from schemas.settings import Settings, load_settings
@@ -58,6 +58,10 @@ async def database(settings: Settings, application: str) -> AsyncIterator[asyncp
     except asyncpg.UndefinedTableError:
         raise RiskflowError(
             f"database {settings.database_label} has no tables of riskflow; make them with: riskflow migrate"
+        ) from None
+    except asyncpg.LockNotAvailableError:
+        raise Unavailable(
+            f"database {settings.database_label} is busy: a load or another job packs its months; try again"
         ) from None
     finally:
         await connection.close()

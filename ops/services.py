@@ -9,12 +9,13 @@ import tempfile
 from pathlib import Path
 
 import asyncpg
+import structlog
 from rich.console import Console
 
 from ops.logs import configure
 from ops.setup import prepare_database
-from ops.stack import Hooks, Service, Stack
-from ops.supervisor import prefixed
+from ops.stack.stack import Hooks, Service, Stack
+from ops.stack.supervisor import prefixed
 from schemas.database import connect
 from schemas.settings import Settings
 
@@ -40,7 +41,11 @@ def run_service(settings: Settings, name: str) -> None:
         Unavailable: Database or broker did not answer within START_TIMEOUT.
     """
     configure(settings, name)
-    asyncio.run(_until_signal(settings, name))
+    try:
+        asyncio.run(_until_signal(settings, name))
+    except ExceptionGroup as fault:
+        structlog.get_logger(__name__).error("service ends", exc_info=fault)
+        sys.exit(1)
 
 
 async def _until_signal(settings: Settings, name: str) -> None:
@@ -101,9 +106,8 @@ async def _unsend(connection: asyncpg.Connection) -> None:
     )
     await connection.execute(
         """
-        UPDATE outbox o SET published_at = NULL, partition = NULL, "offset" = NULL
-        WHERE o.job_id IS NOT NULL AND o.published_at IS NOT NULL
-          AND NOT EXISTS (SELECT FROM batch_job_logs j WHERE j.job_id = o.job_id)
+        UPDATE outbox SET published_at = NULL, partition = NULL, "offset" = NULL
+        WHERE job_id IS NOT NULL AND published_at IS NOT NULL AND answered_at IS NULL
         """
     )
 

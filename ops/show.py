@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ops import jobs
 from ops.context import database
-from ops.tables import print_job, print_jobs
+from ops.printed import print_job, print_jobs
 from schemas.errors import RiskflowError
 from schemas.settings import Settings
 

@@ -1,0 +1,1 @@
+"""Tables and clock to topics: publisher, NOTIFY bridge, chunk dispatcher."""

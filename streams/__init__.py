@@ -1,0 +1,1 @@
+"""Topics to topics: the Faust agents and the models that they run."""

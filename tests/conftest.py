@@ -10,9 +10,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ops.data_dir import locked_data_dir
-from ops.embedded import EmbeddedBroker, EmbeddedPostgres
 from ops.setup import prepare_database
+from ops.stack.data_dir import locked_data_dir
+from ops.stack.servers import EmbeddedBroker, EmbeddedPostgres
 
 SHARED_VARIABLE = "RISKFLOW_SHARED"
 SHARED_BESIDE = Path(__file__).parents[2] / "shared"

@@ -29,7 +29,7 @@ from ops.load.loader import load
 from ops.load.options import LoadOptions
 from ops.logs import configure
 from ops.services import hooks, services
-from ops.stack import Stack
+from ops.stack.stack import Stack
 from schemas.errors import RiskflowError
 from schemas.settings import Settings
 from streams.models.inputs import Years

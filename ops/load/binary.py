@@ -89,9 +89,9 @@ def encode(fields: Sequence[Field]) -> bytes:
 
 async def copy(connection: asyncpg.Connection, table: str, fields: dict[str, Field]) -> None:
     """COPY arrays into the columns of a table."""
-    await connection.copy_to_table(
-        table, source=BytesIO(encode(list(fields.values()))), columns=list(fields), format="binary"
-    )
+    # Closed at once: the driver leaves a reference cycle behind that keeps the rows till a late collection.
+    with BytesIO(encode(list(fields.values()))) as rows:
+        await connection.copy_to_table(table, source=rows, columns=list(fields), format="binary")
 
 
 def _octets(values: NDArray[np.generic]) -> Octets:

@@ -125,17 +125,18 @@ class Reader:
 
     def texts(self, block: TextBlock, column: Column) -> list[str | None]:
         """Texts of a column, stripped; None where the field is empty."""
-        texts = [text.strip() or None for text in block.columns[column.name]]
-        if not column.empty:
+        known: dict[str, str | None] = {
+            text: text.strip() or None for text in set(block.columns[column.name])
+        }
+        texts = [known[text] for text in block.columns[column.name]]
+        if not column.empty and None in known.values():
             self._empty(block, column, np.array([text is None for text in texts]))
-        wrong = np.array([text is not None and not _storable(text) for text in texts], dtype=bool)
-        self._note(
-            block, column, wrong, lambda row: f"{_shown(texts[row] or '')} is too long or not printable"
-        )
+        odd = {text for text in known.values() if text is not None and not _storable(text)}
+        self._among(block, column, (texts, odd), lambda text: f"{_shown(text)} is too long or not printable")
         if column.choices:
-            alien = np.array([text is not None and text not in column.choices for text in texts], dtype=bool)
+            alien = {text for text in known.values() if text is not None and text not in column.choices}
             allowed = ", ".join(column.choices)
-            self._note(block, column, alien, lambda row: f"{texts[row]!r} is not one of {allowed}")
+            self._among(block, column, (texts, alien), lambda text: f"{text!r} is not one of {allowed}")
         return texts
 
     def times(self, block: TextBlock, column: Column) -> list[datetime | None]:
@@ -216,6 +217,19 @@ class Reader:
 
     def _empty(self, block: TextBlock, column: Column, empty: NDArray[np.bool_]) -> None:
         self._note(block, column, empty, lambda _: "is empty, but every row needs it")
+
+    def _among(
+        self,
+        block: TextBlock,
+        column: Column,
+        wrong: tuple[Sequence[str | None], set[str]],
+        reason: Callable[[str], str],
+    ) -> None:
+        """Note the rows whose text is among the wrong ones."""
+        texts, alien = wrong
+        if alien:
+            rows = np.array([text in alien for text in texts])
+            self._note(block, column, rows, lambda row: reason(texts[row] or ""))
 
     def _note(
         self, block: TextBlock, column: Column, wrong: NDArray[np.bool_], reason: Callable[[int], str]

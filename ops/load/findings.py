@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.load.options import LoadOptions
-from schemas.errors import InvalidFile
+from schemas.errors import InvalidFile, RiskflowError
 
 MAX_FAULTS = 20
 """Faults that a refusal spells out; the rest is counted."""
@@ -129,7 +129,12 @@ class Findings:
     def list_value(self, file: str, place: object, column: str, value: str, reason: str) -> None:
         """Write an impossible value into the list of those that are taken as missing."""
         if self._writer is None:
-            self._stream = self._list.open("w", encoding="utf-8", newline="")
+            try:
+                self._stream = self._list.open("w", encoding="utf-8", newline="")
+            except OSError as error:
+                raise RiskflowError(
+                    f"{self._list}: impossible values cannot be listed: {error.strerror}"
+                ) from error
             self._writer = csv.writer(self._stream, lineterminator="\n")
             self._writer.writerow(("file", "line", "column", "value", "reason"))
         self._writer.writerow((file, place, column, value, reason))

@@ -64,6 +64,11 @@ class Layer:
     _data: Any
     _conversion: tuple[float, float]
 
+    @property
+    def column(self) -> str | None:
+        """Column of the daily or monthly CSV that this is, None where it has none."""
+        return self.quantity.daily if self.step == "daily" else self.quantity.monthly
+
     def read(self, rows: slice, columns: slice) -> Array:
         """Values of some cells in our unit, (cells, times); NaN where missing."""
         values = np.asarray(self._data[:, rows, columns].values, dtype=np.float64)

@@ -18,9 +18,6 @@ TABLES = ("monthly", "daily", "netcdf", *SMALL)
 
 LOCK = "riskflow.load"
 
-ANALYZE_ROWS = 20_000
-"""Changed months from which fresh statistics pay for themselves (measured)."""
-
 # One load at a time: two that merge the same keys would wait for each other in turn. A slow disk may
 # keep a NetCDF block longer than a session may be idle.
 BEGIN = "SET LOCAL idle_in_transaction_session_timeout = '15min'"
@@ -51,7 +48,7 @@ async def load(
             await _lock(connection)
             loaded = await _load(table, files, connection, options, findings)
             options.progress("packing months", 0.0)
-            await _pack(connection, loaded)
+            await connection.fetchval("SELECT riskflow.repack()")
         stored = True
     except InvalidFile as error:
         raise InvalidFile(f"{error}\nNothing was stored.") from error
@@ -86,13 +83,6 @@ async def _lock(connection: asyncpg.Connection) -> None:
         raise RiskflowError(
             "another load is running on this database; try again when it has ended"
         ) from error
-
-
-async def _pack(connection: asyncpg.Connection, loaded: Loaded) -> None:
-    # Without statistics of the new rows the planner packs ten times slower.
-    if loaded.changed.get("climate_data", 0) > ANALYZE_ROWS:
-        await connection.execute("ANALYZE climate_data")
-    await connection.fetchval("SELECT riskflow.repack()")
 
 
 async def _load(

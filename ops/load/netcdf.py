@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import date
 from pathlib import Path
 
 import asyncpg
@@ -13,18 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.load import climate
-from ops.load.columns import DAILY, MONTHLY, Column
-from ops.load.fields import EPOCH
 from ops.load.findings import Findings
 from ops.load.grid import Layer, open_layers
-from ops.load.options import HISTORICAL, Loaded, LoadOptions
+from ops.load.layers import Cells, check_layers, column_of, first_time, last_time, scenarios, tiles, when
+from ops.load.options import Loaded, LoadOptions
 from ops.load.weather import VARIABLES, CellDays, WeatherStore, first_day, year_of
 from schemas.errors import InvalidFile
 from streams.models.dates import month_lengths
 from streams.models.inputs import MONTHLY_VARIABLES, Array, Years
-
-TILE_BYTES = 96 << 20
-"""Values read at a time; files whose chunks span the grid are decompressed once per tile."""
 
 BLOCK_DAYS = 120_000
 """Days computed at a time, as for the daily CSV."""
@@ -33,8 +27,6 @@ NOISE = 1e-3
 """A value this little outside its range is at its bound: packed and regridded files carry such noise
 (expert assumption)."""
 
-Cells = NDArray[np.int64]
-
 
 async def load_netcdf(
     files: Sequence[Path], connection: asyncpg.Connection, options: LoadOptions, findings: Findings
@@ -42,91 +34,22 @@ async def load_netcdf(
     """Read the files tile by tile, compute and stage, merge, pack."""
     await climate.prepare(connection)
     with ExitStack() as opened:
-        layers = list(open_layers(list(files), options.scenario, opened))
-        _check(layers)
+        layers = _wanted(list(open_layers(list(files), options.scenario, opened)), findings)
+        check_layers(layers)
         if layers[0].step == "daily":
             return await _load_days(files, layers, connection, options, findings)
         return await _load_months(files, layers, connection, options, findings)
 
 
-def _check(layers: Sequence[Layer]) -> None:
-    """One grid, one step, every scenario with the same variables, no time twice."""
-    first = layers[0]
-    times: defaultdict[tuple[str, str], dict[int, Layer]] = defaultdict(dict)
-    for layer in layers:
-        if layer.step != first.step:
-            raise InvalidFile(
-                f"{layer.file} is {layer.step}, {first.file} {first.step}; load them one after the other"
-            )
-        if not _same_grid(layer, first):
-            raise InvalidFile(
-                f"{layer.file} and {first.file} have different cells; load them one after the other"
-            )
-        known = times[layer.scenario, _column(layer).name]
-        again = [time for time in layer.times.tolist() if time in known]
-        if again or len(set(layer.times.tolist())) < len(layer.times):
-            other = known[again[0]].file if again else layer.file
-            raise InvalidFile(
-                f"{layer.file} and {other} both hold {layer.name} for {_when(layer, (again or [0])[0])}"
-            )
-        known |= dict.fromkeys(layer.times.tolist(), layer)
-    names = {scenario: {name for other, name in times if other == scenario} for scenario, _ in times}
-    for scenario, found in names.items():
-        _check_variables(scenario, found, names[first.scenario], daily=first.step == "daily")
-
-
-def _check_variables(scenario: str, found: set[str], others: set[str], *, daily: bool) -> None:
-    if daily:
-        lacking = [
-            each
-            for each, column in (("tasmax", "tmax"), ("tasmin", "tmin"), ("pr", "precip"))
-            if column not in found
-        ]
-        if lacking:
-            raise InvalidFile(
-                f"{scenario}: no {', '.join(lacking)}; daily NetCDF needs tasmax, tasmin and pr"
-            )
-    elif "ta" not in found and not {"tamax", "tamin"} <= found:
-        raise InvalidFile(f"{scenario}: no tas; monthly NetCDF needs tas, or tasmax and tasmin")
-    if found != others:
-        raise InvalidFile(
-            f"{scenario} has other variables ({', '.join(sorted(found ^ others))}); "
-            "load the scenarios one after the other"
-        )
-
-
-def _same_grid(one: Layer, other: Layer) -> bool:
-    return (
-        one.shape == other.shape
-        and np.array_equal(one.latitude, other.latitude)
-        and np.array_equal(one.longitude, other.longitude)
-    )
-
-
-def _column(layer: Layer) -> Column:
-    """The column of the CSV that a layer stands for."""
-    name = layer.quantity.daily if layer.step == "daily" else layer.quantity.monthly
-    sheet = DAILY if layer.step == "daily" else MONTHLY
-    if name is None:
-        raise InvalidFile(f"{layer.file}: {layer.name} is not read from {layer.step} files")
-    return sheet.column(name)
-
-
-def _tiles(layers: Sequence[Layer], progress: LoadOptions) -> Iterator[tuple[Cells, dict[Layer, Array]]]:
-    """Numbers of some cells, and every layer's values of them, (cells, times)."""
-    rows, columns = layers[0].shape
-    numbers = np.arange(rows * columns).reshape(rows, columns)
-    cells = max(TILE_BYTES // (8 * sum(len(layer.times) for layer in layers)), 1)
-    wide, high = min(columns, cells), max(cells // columns, 1)
-    for top in range(0, rows, high):
-        for left in range(0, columns, wide):
-            part = slice(top, top + high), slice(left, left + wide)
-            progress.progress("reading NetCDF", numbers[top, left] / numbers.size)
-            yield numbers[part].ravel(), {layer: layer.read(*part) for layer in layers}
-
-
-def _scenarios(layers: Sequence[Layer]) -> list[str]:
-    return sorted({layer.scenario for layer in layers}, key=lambda name: (name != HISTORICAL, name))
+def _wanted(layers: list[Layer], findings: Findings) -> list[Layer]:
+    """The layers that a table has a column for."""
+    wanted = [layer for layer in layers if layer.column is not None]
+    spare = sorted({f"{layer.name} ({layer.step})" for layer in layers if layer.column is None})
+    if not wanted:
+        raise InvalidFile(f"{layers[0].file}: nothing is stored of {', '.join(spare)}")
+    if spare:
+        findings.warnings.append(f"not stored: {', '.join(spare)}")
+    return wanted
 
 
 async def _load_days(
@@ -136,17 +59,17 @@ async def _load_days(
     options: LoadOptions,
     findings: Findings,
 ) -> Loaded:
-    carried = {_column(layer).name for layer in layers}
+    carried = {column_of(layer).name for layer in layers}
     store = WeatherStore(connection, options, findings, carried)
-    longest = max(_last(layers) - _first(layers), 1)
+    longest = max(last_time(layers) - first_time(layers), 1)
     block = max(BLOCK_DAYS // longest, 1)
     read = 0
-    for numbers, values in _tiles(layers, options):
+    for numbers, values in tiles(layers, options.progress):
         for layer in layers:
             _possible(layer, values[layer], numbers, findings)
         for start in range(0, len(numbers), block):
             part = slice(start, start + block)
-            for scenario in _scenarios(layers):
+            for scenario in scenarios(layers):
                 of_scenario = {layer: values[layer][part] for layer in layers if layer.scenario == scenario}
                 days = _cell_days(of_scenario, numbers[part])
                 _ordered(of_scenario, days, findings)
@@ -162,12 +85,12 @@ async def _load_days(
 def _cell_days(values: dict[Layer, Array], numbers: Cells) -> CellDays:
     """Layers of one scenario on one axis of whole years; cells without any value are left out."""
     layers = list(values)
-    years = Years(year_of(_first(layers)), year_of(_last(layers)))
+    years = Years(year_of(first_time(layers)), year_of(last_time(layers)))
     start, end = first_day(years.start), first_day(years.end + 1)
     arrays = {name: np.full((len(numbers), end - start), np.nan) for name in VARIABLES}
     present = np.zeros(end - start, dtype=bool)
     for layer, array in values.items():
-        arrays[_column(layer).name][:, layer.times - start] = array
+        arrays[column_of(layer).name][:, layer.times - start] = array
         present[layer.times - start] = True
     known = _known(arrays)
     return CellDays(
@@ -186,13 +109,13 @@ def _ordered(values: dict[Layer, Array], days: CellDays, findings: Findings) -> 
     wrong = tmax < tmin - NOISE
     if not wrong.any():
         return
-    layer = next(layer for layer in values if _column(layer).name == "tmax")
+    layer = next(layer for layer in values if column_of(layer).name == "tmax")
     start = first_day(days.first_year)
 
     def told(cell: int, day: int) -> tuple[str, str, str]:
         high, low = f"{tmax[cell, day]:.6g}", f"{tmin[cell, day]:.6g}"
         return (
-            _place(days.latitude[cell], days.longitude[cell], _when(layer, day + start)),
+            _place(days.latitude[cell], days.longitude[cell], when(layer, day + start)),
             high,
             (f"tasmax {high} is lower than tasmin {low} degC"),
         )
@@ -208,14 +131,14 @@ async def _load_months(
     options: LoadOptions,
     findings: Findings,
 ) -> Loaded:
-    carried = {_column(layer).name for layer in layers} | {"ta"}
+    carried = {column_of(layer).name for layer in layers} | {"ta"}
     names = [name for name in MONTHLY_VARIABLES if name in carried]
     cells = 0
-    for numbers, values in _tiles(layers, options):
+    for numbers, values in tiles(layers, options.progress):
         for layer in layers:
             _possible(layer, values[layer], numbers, findings)
         seen = np.zeros(len(numbers), dtype=bool)
-        for scenario in _scenarios(layers):
+        for scenario in scenarios(layers):
             of_scenario = {layer: values[layer] for layer in layers if layer.scenario == scenario}
             if findings.clean:
                 seen |= await _stage_months(connection, of_scenario, numbers, names)
@@ -231,7 +154,7 @@ async def _load_months(
         rows={"climate_data": months.given},
         changed={"climate_data": months.changed},
         cells=cells,
-        years=Years(_first(layers) // 12, _last(layers) // 12),
+        years=Years(first_time(layers) // 12, last_time(layers) // 12),
     )
 
 
@@ -240,11 +163,11 @@ async def _stage_months(
 ) -> NDArray[np.bool_]:
     """Stage the months of one scenario and say which cells have any value."""
     layers = list(values)
-    first, last = _first(layers), _last(layers)
+    first, last = first_time(layers), last_time(layers)
     arrays = {name: np.full((len(numbers), last - first + 1), np.nan) for name in names}
     present = np.zeros(last - first + 1, dtype=bool)
     for layer, array in values.items():
-        arrays[_column(layer).name][:, layer.times - first] = array
+        arrays[column_of(layer).name][:, layer.times - first] = array
         present[layer.times - first] = True
     if not any(layer.quantity.monthly == "ta" for layer in layers):
         # FAO-56, equation 9: the mean temperature is that of the two extremes.
@@ -264,7 +187,7 @@ async def _stage_months(
 
 def _possible(layer: Layer, values: Array, numbers: Cells, findings: Findings) -> None:
     """Bring a layer's values to the column's unit and range, in place; what lies outside is a finding."""
-    column = _column(layer)
+    column = column_of(layer)
     if layer.monthly_rate:
         values *= _month_days(layer.times)
     np.copyto(values, column.low, where=(values < column.low) & (values > column.low - NOISE))
@@ -277,7 +200,7 @@ def _possible(layer: Layer, values: Array, numbers: Cells, findings: Findings) -
         where = layer.latitude[numbers[cell]], layer.longitude[numbers[cell]]
         value = f"{values[cell, time]:.6g}"
         return (
-            _place(*where, _when(layer, int(layer.times[time]))),
+            _place(*where, when(layer, int(layer.times[time]))),
             value,
             f"{value} {column.fault}",
         )
@@ -297,20 +220,6 @@ def _known(arrays: dict[str, Array]) -> NDArray[np.bool_]:
 def _month_days(months: NDArray[np.int64]) -> NDArray[np.int64]:
     years = Years(int(months.min()) // 12, int(months.max()) // 12)
     return month_lengths(years)[months - years.start * 12]
-
-
-def _first(layers: Sequence[Layer]) -> int:
-    return min(int(layer.times.min()) for layer in layers)
-
-
-def _last(layers: Sequence[Layer]) -> int:
-    return max(int(layer.times.max()) for layer in layers)
-
-
-def _when(layer: Layer, time: int) -> str:
-    if layer.step == "daily":
-        return date.fromordinal(time + EPOCH).isoformat()
-    return f"{time // 12}-{time % 12 + 1:02}"
 
 
 def _place(latitude: float, longitude: float, when: str) -> str:

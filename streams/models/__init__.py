@@ -1,0 +1,1 @@
+"""The nine risks as functions of arrays: no I/O, no messages, no database."""

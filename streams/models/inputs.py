@@ -84,6 +84,37 @@ class StormFixes:
 
 
 @dataclass(frozen=True, slots=True)
+class HourlyTracks:
+    """Storms at whole hours with what the wind profile needs, sorted by latitude.
+
+    Every array but `observed` has shape (hours,). `hours` counts from 1970-01-01 00:00 UTC, `year` is its
+    calendar year; `longitude` lies in -180..180; `wind` is the 10-minute maximum [m/s],
+    `pressure_drop` the environment's pressure less the centre's [Pa], `rmw` the radius of maximum
+    wind [km], `shape` Holland's B, `coriolis` its parameter at the centre [1/s].
+
+    `observed` tells, shape (basins, years from `first_year` on), whether the best tracks have any
+    fix in a basin in a year; basins are numbered as in streams.models.storms.
+    """
+
+    hours: NDArray[np.int32]
+    year: NDArray[np.int32]
+    latitude: Array
+    longitude: Array
+    wind: Array
+    pressure_drop: Array
+    rmw: Array
+    shape: Array
+    coriolis: Array
+    observed: NDArray[np.bool_]
+    first_year: int
+
+    @property
+    def last_year(self) -> int:
+        """The last year with a fix; the year before `first_year` where there are no fixes."""
+        return self.first_year + len(self.observed.T) - 1
+
+
+@dataclass(frozen=True, slots=True)
 class CellInputs:
     """Everything the nine risks read for the cells of one chunk.
 
@@ -111,4 +142,4 @@ class CellInputs:
     """renewable_mcm, withdrawal_mcm of the cell's basin, each (cells,)."""
     demand: YearTable | None = None
     warming: YearTable | None = None
-    storms: StormFixes | None = None
+    storms: HourlyTracks | None = None

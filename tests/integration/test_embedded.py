@@ -15,11 +15,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from ops.child import Account
-from ops.data_dir import locked_data_dir
-from ops.embedded import EmbeddedBroker, EmbeddedPostgres
-from ops.installation import barrier, programs, server_account, wheel_root
-from ops.postmaster import servers
+from ops.stack.child import Account
+from ops.stack.data_dir import locked_data_dir
+from ops.stack.installation import barrier, programs, server_account, wheel_root
+from ops.stack.postmaster import servers
+from ops.stack.servers import EmbeddedBroker, EmbeddedPostgres
 from schemas.errors import RiskflowError, Unavailable
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as another user")

@@ -17,10 +17,10 @@ import asyncpg
 import psutil
 import pytest
 
-from ops.data_dir import locked_data_dir
-from ops.registry import recorded_stack
-from ops.stack import Hooks, Stack, StackState, running_stack
-from ops.supervisor import RestartPolicy, Service, Supervisor
+from ops.stack.data_dir import locked_data_dir
+from ops.stack.registry import recorded_stack
+from ops.stack.stack import Hooks, Stack, StackState, running_stack
+from ops.stack.supervisor import RestartPolicy, Service, Supervisor
 from schemas.errors import RiskflowError
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ while True:
 # A stack in a process of its own; the argument is its data directory, or nothing for a temporary one.
 STACK = """
 import asyncio, pathlib, sys
-from ops.stack import Hooks, Service, Stack
+from ops.stack.stack import Hooks, Service, Stack
 async def nothing(address):
     pass
 async def main():

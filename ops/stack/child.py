@@ -38,7 +38,8 @@ class Command:
     """What to run and how it is tied to us.
 
     `env` is the whole environment, `death_signal` what Linux sends the process when its parent dies (see
-    ops.launch), `account` the user to become (only root can), `forward` gets every line besides the log file.
+    ops.stack.launch), `account` the user to become (only root can), `forward` gets every line besides the
+    log file.
     """
 
     name: str

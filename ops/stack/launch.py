@@ -1,4 +1,4 @@
-"""Program that ties itself to its parent and then becomes another one: started by ops.child, never imported.
+"""Program that ties itself to its parent and then becomes another one; ops.stack.child starts it.
 
 `python -I -S launch.py DEATH_SIGNAL PARENT_PID UID GID PROGRAM [ARGUMENT ...]`; -1 and -1 keep the user.
 

@@ -1,0 +1,26 @@
+"""The sink's process: acceptor of triggers and sink of results."""
+
+from __future__ import annotations
+
+import asyncio
+
+from consumers.acceptor import Acceptor
+from consumers.reader import Reader
+from consumers.sink import Sink
+from schemas.errors import Unavailable
+from schemas.settings import Settings
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run until `stop` is set.
+
+    Raises:
+        Unavailable: Broker or database did not answer within settings.start_timeout.
+    """
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(Reader(settings, Acceptor(settings)).run(stop))
+            tasks.create_task(Reader(settings, Sink()).run(stop))
+    except* Unavailable as group:
+        if not stop.is_set():
+            raise group.exceptions[0] from None

@@ -1,0 +1,119 @@
+"""Creates the topics of the table, and checks those that exist."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from schemas.errors import RiskflowError, Unavailable
+from schemas.topics import ALL_TOPICS, Topic
+
+SEEN_SECONDS = 15.0
+"""How long the broker may take to show a topic that it has created (expert assumption)."""
+
+SEEN_POLL_SECONDS = 0.05
+
+log = structlog.get_logger(__name__)
+
+
+async def create_topics(bootstrap: str, replication: int) -> list[str]:
+    """Create what is missing of ALL_TOPICS; safe twice and beside another that does the same.
+
+    Args:
+        bootstrap: host:port[,host:port...] of the broker.
+        replication: Copies of each new topic.
+
+    Returns:
+        Names of the topics created now.
+
+    Raises:
+        Unavailable: The broker does not answer.
+        RiskflowError: A topic could not be created, or an existing one would lose messages.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="riskflow-topics")
+    try:
+        await admin.start()
+        existing = set(await admin.list_topics())
+        missing = [topic for topic in ALL_TOPICS if topic.name not in existing]
+        created = await _create(admin, missing, replication) if missing else []
+        await _check(admin, [topic for topic in ALL_TOPICS if topic.name in existing])
+    except (KafkaError, OSError) as error:
+        raise Unavailable(f"broker {bootstrap} does not answer: {error!r}") from error
+    finally:
+        await admin.close()
+    return created
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic], replication: int) -> list[str]:
+    wanted = [
+        NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config) for topic in topics
+    ]
+    answer = await admin.create_topics(wanted)
+    faults, created = [], []
+    for name, code, *message in answer.topic_errors:
+        if code == 0:
+            created.append(name)
+        elif code != TopicAlreadyExistsError.errno:
+            faults.append(f"{name}: {for_code(code).__name__} {message[0] if message and message[0] else ''}")
+    if faults:
+        raise RiskflowError("the broker could not create topics: " + "; ".join(faults))
+    await _until_seen(admin, {topic.name for topic in topics})
+    return created
+
+
+async def _until_seen(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    deadline = asyncio.get_running_loop().time() + SEEN_SECONDS
+    while unseen := names - set(await admin.list_topics()):
+        if asyncio.get_running_loop().time() > deadline:
+            raise RiskflowError(
+                f"the broker created topics but does not show them: {', '.join(sorted(unseen))}"
+            )
+        await asyncio.sleep(SEEN_POLL_SECONDS)
+
+
+async def _check(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
+    if not topics:
+        return
+    described = await admin.describe_topics([topic.name for topic in topics])
+    partitions = {topic["topic"]: len(topic["partitions"]) for topic in described}
+    configs = await _configs(admin, topics)
+    faults = [fault for topic in topics for fault in _faults(topic, partitions, configs)]
+    if faults:
+        raise RiskflowError("topics exist that would lose or hold up messages:\n  " + "\n  ".join(faults))
+
+
+async def _configs(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> dict[str, dict[str, str]]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
+    found: dict[str, dict[str, str]] = {}
+    for answer in await admin.describe_configs(resources):
+        for resource in answer.resources:
+            code, _, _, name, entries, *_ = resource
+            if code == 0:
+                found[name] = {entry[0]: entry[1] for entry in entries}
+    return found
+
+
+def _faults(
+    topic: Topic, partitions: Mapping[str, int], configs: Mapping[str, Mapping[str, str]]
+) -> list[str]:
+    faults = []
+    if partitions[topic.name] < topic.partitions:
+        faults.append(
+            f"{topic.name} has {partitions[topic.name]} partitions; it needs {topic.partitions} "
+            "(kafka-topics --alter --partitions)"
+        )
+    config = configs.get(topic.name, {})
+    limit = config.get("max.message.bytes")
+    if limit is not None and int(limit) < topic.max_message_bytes:
+        faults.append(f"{topic.name} takes {limit} bytes a message; it needs {topic.max_message_bytes}")
+    if "compact" in (config.get("cleanup.policy") or ""):
+        faults.append(f"{topic.name} is compacted; it needs cleanup.policy=delete")
+    kept = config.get("retention.ms")
+    if kept is not None and kept != topic.config["retention.ms"]:
+        log.warning("topic keeps messages for another time", topic=topic.name, retention_ms=kept)
+    return faults

@@ -1,0 +1,112 @@
+"""What the ledger in PostgreSQL says of a chunk before it is worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import asyncpg
+import structlog
+from tenacity import RetryCallState, retry, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from schemas.messages import Kind, Window
+from streams.results import Origin
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+PATIENCE = 120.0
+"""How long the database may be away before the worker gives up [s] (expert assumption)."""
+
+LONGEST_PAUSE = 5.0
+"""Longest wait between two tries [s] (expert assumption)."""
+
+TRANSIENT_CLASSES = ("08", "40", "53", "55", "57")
+"""SQLSTATE classes that pass: connection, rollback, resources, lock, operator; DESIGN, section 3."""
+
+OPEN_STATES = ("pending", "running")
+
+_TAKE_UP = """
+UPDATE batch_job_chunks AS chunk
+SET starts = chunk.starts + (chunk.kinds_left > 0 AND job.status = ANY ($2::text[]))::integer
+FROM batch_job_logs AS job
+WHERE chunk.chunk_id = $1 AND job.job_id = chunk.job_id
+RETURNING job.status, job.job_seq, chunk.kinds_left, chunk.starts
+"""
+
+_FIND = """
+SELECT job.job_id, job.job_seq, job.kinds, job.scenario, job.window_start, job.window_end,
+       chunk.chunk_id, chunk.chunk, chunk.latitudes, chunk.longitudes
+FROM batch_job_chunks AS chunk JOIN batch_job_logs AS job USING (job_id)
+WHERE chunk.chunk_id = $1 AND chunk.kinds_left > 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """State of a chunk's job, and how often the chunk has been taken up, this time included."""
+
+    status: str
+    job_seq: int
+    kinds_left: int
+    starts: int
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the chunk still has to be computed."""
+        return self.kinds_left > 0 and self.status in OPEN_STATES
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same statement may succeed a little later."""
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate or "")[:2] in TRANSIENT_CLASSES
+    return isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError | TimeoutError)
+
+
+def _tell(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning(
+        "the database does not answer; trying again", error=type(error).__name__, tries=state.attempt_number
+    )
+
+
+@retry(
+    retry=retry_if_exception(is_transient),
+    stop=stop_after_delay(PATIENCE),
+    wait=wait_random_exponential(multiplier=0.1, max=LONGEST_PAUSE),
+    before_sleep=_tell,
+    reraise=True,
+)
+async def patiently(pool: asyncpg.Pool, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+    """Run `work` on a connection of the pool, again while errors pass, up to PATIENCE.
+
+    Raises:
+        Exception: The last error, when it does not pass.
+    """
+    async with pool.acquire() as connection:
+        return await work(connection)
+
+
+async def take_up(pool: asyncpg.Pool, chunk_id: str) -> Start | None:
+    """Note that the chunk is taken up, if it is wanted; None where the ledger does not know it."""
+    row = await patiently(pool, lambda connection: connection.fetchrow(_TAKE_UP, chunk_id, OPEN_STATES))
+    return None if row is None else Start(**row)
+
+
+async def find(pool: asyncpg.Pool, chunk_id: str) -> tuple[Origin, list[Kind]] | None:
+    """A chunk that is not done, by its id alone, and its job's kinds; None where there is none."""
+    row = await patiently(pool, lambda connection: connection.fetchrow(_FIND, chunk_id))
+    if row is None:
+        return None
+    origin = Origin(
+        job_id=row["job_id"],
+        job_seq=row["job_seq"],
+        chunk_id=row["chunk_id"],
+        chunk=row["chunk"],
+        scenario=row["scenario"],
+        window=Window(start=row["window_start"], end=row["window_end"]),
+        cells=list(zip(row["latitudes"], row["longitudes"], strict=True)),
+    )
+    return origin, row["kinds"]

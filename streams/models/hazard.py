@@ -1,0 +1,43 @@
+"""Hazard score: the mean severity of the worst fifth of the years, and its five levels.
+
+Source: METHODS, section 1. Levels compare cells within a risk; across risks the AAL compares.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streams.models.inputs import Array, Labels
+
+WORST_SHARE = 0.2
+"""Probability mass that the expected shortfall is taken over [1]; expert assumption, METHODS, section 1."""
+
+LEVEL_BOUNDS = np.array([20.0, 40.0, 60.0, 80.0])
+"""Scores of 100 at which the next level begins [1]; METHODS, section 1."""
+
+LEVELS = ("Very Low", "Low", "Medium", "High", "Very High")
+
+
+def expected_shortfall(probability: Array) -> Array:
+    """Mean bin severity S of the worst WORST_SHARE of probability mass, (cells,).
+
+    Severities run evenly from 0 for the mildest bin to 1 for the worst; `probability` is
+    (cells, bins) with two bins or more. NaN rows stay NaN. Source: Acerbi and Tasche (2002).
+    """
+    worst_first = probability[:, ::-1]
+    worse = np.cumsum(worst_first, axis=1) - worst_first
+    taken = np.clip(WORST_SHARE - worse, 0.0, worst_first)
+    severities = np.linspace(1.0, 0.0, probability.shape[1])
+    return np.asarray(taken @ severities / WORST_SHARE)
+
+
+def hazard_score(probability: Array, susceptibility: Array) -> Array:
+    """S times the site's susceptibility, (cells,), at most 1."""
+    return np.minimum(expected_shortfall(probability) * susceptibility, 1.0)
+
+
+def hazard_level(score: Array) -> Labels:
+    """One of LEVELS per score in 0-1, (cells,); None where there is no score."""
+    level = np.array(LEVELS, dtype=object)[np.digitize(100 * score, LEVEL_BOUNDS)]
+    level[np.isnan(score)] = None
+    return level

@@ -1,0 +1,14 @@
+"""High temperature: WSDI, days a year in warm spells of at least six days over TX90."""
+
+from __future__ import annotations
+
+from streams.models.frame import Annual
+from streams.models.inputs import CellInputs
+from streams.models.spells import estimate_spell_days, spell_days
+
+estimate = estimate_spell_days
+
+
+def annual(inputs: CellInputs) -> Annual:
+    """WSDI of the window's years, days/year."""
+    return spell_days(inputs, "wsdi")

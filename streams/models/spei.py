@@ -1,0 +1,123 @@
+"""SPEI: the standardised precipitation evapotranspiration index.
+
+Source: Vicente-Serrano et al. (2010); Begueria et al. (2014) for unbiased probability weighted
+moments. METHODS, section 2, clips it to -LIMIT..LIMIT.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from streams.models.frame import MIN_YEARS
+from streams.models.inputs import Array
+
+SCALE = 12
+"""Months of the sums of SPEI-12 [months]."""
+
+LIMIT = 3.0
+"""Largest absolute SPEI; METHODS, section 2."""
+
+LOGISTIC = 1e-9
+"""Absolute shape under which the distribution is taken as the logistic, its limit at 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """Generalised logistic distributions; every array has the shape of the fit's leading axes.
+
+    NaN where the sample was too short or had no spread.
+    """
+
+    location: Array
+    scale: Array
+    shape: Array
+
+
+def trailing_sums(values: Array, count: int = SCALE) -> Array:
+    """Sums of every month (or year) and the ones before it, shape of `values`; NaN where one is missing.
+
+    Args:
+        values: Amounts of consecutive months (or years), time last.
+        count: How many a sum takes.
+    """
+    sums = np.full(values.shape, np.nan)
+    reach = values.shape[-1] - count + 1
+    if reach > 0:
+        # Not differences of a running total: a gap would spoil all that follows it.
+        total = values[..., :reach].copy()
+        for shift in range(1, count):
+            total += values[..., shift : shift + reach]
+        sums[..., count - 1 :] = total
+    return sums
+
+
+def fit_logistic(sample: Array) -> Logistic:
+    """Generalised logistic distribution by unbiased probability weighted moments.
+
+    Args:
+        sample: Sums of one calendar month, (..., years); NaN where missing.
+
+    Returns:
+        Parameters of shape (...); NaN where fewer than MIN_YEARS are finite or all are equal.
+
+    Source: Hosking and Wallis (1997), appendix A.7.
+    """
+    ordered = np.sort(np.ascontiguousarray(sample), axis=-1)
+    valid = ~np.isnan(ordered)
+    count = np.count_nonzero(valid, axis=-1).astype(np.float64)
+    count[count < MIN_YEARS] = np.nan
+    ordered[~valid] = 0.0
+    below = np.arange(sample.shape[-1], dtype=np.float64)
+    # Sums, not matrix products: a cell's number must not depend on the cells beside it.
+    b0 = ordered.sum(axis=-1) / count
+    b1 = (ordered * below).sum(axis=-1) / (count * (count - 1))
+    b2 = (ordered * (below * (below - 1))).sum(axis=-1) / (count * (count - 1) * (count - 2))
+    l2 = 2 * b1 - b0
+    l2[l2 <= 1e-12 * np.abs(b0)] = np.nan
+    shape = -(6 * b2 - 6 * b1 + b0) / l2
+    # Gamma(1+k) Gamma(1-k) = pi k / sin(pi k) = 1 / sinc(k)
+    scale = l2 * np.sinc(shape)
+    small = np.abs(shape) < LOGISTIC
+    shift = np.divide(l2 - scale, shape, out=np.zeros_like(l2), where=~small)
+    return Logistic(location=b0 + shift, scale=scale, shape=np.where(small, 0.0, shape))
+
+
+def standardise(sums: Array, fit: Logistic) -> Array:
+    """SPEI of sums, (..., years), under a fit of shape (...); the LIMIT of its side outside the support."""
+    shape = fit.shape[..., None]
+    # In place: for many months fresh arrays would cost more than the arithmetic.
+    reduced = sums - fit.location[..., None]
+    reduced /= fit.scale[..., None]
+    bent = reduced * -shape
+    bent += 1.0
+    np.maximum(bent, np.finfo(np.float64).tiny, out=bent)
+    np.log(bent, out=bent)
+    np.divide(bent, -shape, out=reduced, where=shape != 0.0)
+    # F = 1 / (1 + exp(-y)) and Phi^-1(F) = -Phi^-1(1 - F)
+    with np.errstate(over="ignore"):
+        exceedance = np.exp(reduced, out=bent)
+    exceedance += 1.0
+    np.reciprocal(exceedance, out=exceedance)
+    index = ndtri(exceedance, out=exceedance)
+    np.negative(index, out=index)
+    return np.clip(index, -LIMIT, LIMIT, out=index)
+
+
+def spei(balance: Array, baseline: slice, months: int = SCALE) -> Array:
+    """SPEI of every month, each calendar month by its own fit.
+
+    Args:
+        balance: Precipitation minus ET0 [mm/month] from a January on, (cells, 12 * years).
+        baseline: Which years, from 0, the fits rest on.
+        months: Months of the sums.
+
+    Returns:
+        (cells, 12 * years) in -LIMIT..LIMIT; NaN where a sum or its calendar month's fit is missing.
+    """
+    cells = len(balance)
+    by_month = trailing_sums(balance, months).reshape(cells, -1, 12).transpose(0, 2, 1)
+    fit = fit_logistic(by_month[..., baseline])
+    return standardise(by_month, fit).transpose(0, 2, 1).reshape(cells, -1)

@@ -1,0 +1,59 @@
+"""The few events that an agent works on at a time, acknowledged in the order of their delivery."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from faust.types import EventT
+
+
+class Window:
+    """First in, first out: an event is acknowledged when its work is done and all before it are acknowledged.
+
+    Faust commits past what is in flight when acknowledgements come out of order.
+
+    Args:
+        size: Events held at most.
+        tasks: Group that the work runs in; an exception of any ends the group.
+        acknowledge: Tells the stream that an event is done.
+    """
+
+    def __init__(
+        self, size: int, tasks: asyncio.TaskGroup, acknowledge: Callable[[EventT[Any]], Awaitable[object]]
+    ) -> None:
+        self._room = asyncio.Semaphore(size)
+        self._tasks = tasks
+        self._acknowledge = acknowledge
+        self._last: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def admit(self) -> None:
+        """Wait for room for one more event; for ever when the window is closed."""
+        await self._room.acquire()
+        if self._closed:
+            await asyncio.Event().wait()
+
+    def start(self, event: EventT[Any], work: Coroutine[Any, Any, None]) -> None:
+        """Begin the work of an event for which there is room."""
+        self._last = self._tasks.create_task(self._finish(event, work, self._last))
+
+    async def empty(self) -> None:
+        """Wait until every event that was started is acknowledged."""
+        if self._last is not None:
+            await asyncio.wait({self._last})
+
+    async def close(self) -> None:
+        """Admit nothing more and wait until the window is empty."""
+        self._closed = True
+        await self.empty()
+
+    async def _finish(
+        self, event: EventT[Any], work: Coroutine[Any, Any, None], before: asyncio.Task[None] | None
+    ) -> None:
+        await work
+        if before is not None:
+            await before
+        await self._acknowledge(event)
+        self._room.release()

@@ -1,0 +1,158 @@
+"""The running whole, as the acceptance tests speak to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import numpy as np
+from pydantic import SecretStr
+
+from ops import jobs
+from ops.demo.sources import demo_table
+from ops.generator.blocks import monthly_blocks
+from ops.generator.cells import Cells, regular_grid
+from ops.generator.months import annual_indices
+from ops.generator.sites import SITE_COLUMNS, site_rows
+from ops.load.blocks import copy_indices, copy_months, copy_sites
+from ops.load.loader import load
+from ops.load.options import LoadOptions
+from ops.services import services
+from ops.stack.servers import EmbeddedBroker
+from ops.stack.supervisor import Supervisor
+from producers.publisher import Publisher
+from producers.topics import create_topics
+from schemas import topics
+from schemas.codec import Record, encode
+from schemas.messages import Trigger
+from schemas.settings import Settings
+from streams.models.inputs import SITE_NUMBERS, Years
+
+SEED = 11
+YEARS = Years(1991, 2020)
+JOB_SECONDS = 120
+
+RESULTS = {
+    "probability_results": "latitude, longitude, risk_type, scenario, window_start, window_end, probability, "
+    "bin_data, aal, aal_p05, aal_p95, reason, basis, risk_table",
+    "hazard_results": "latitude, longitude, risk_type, scenario, window_start, window_end, hazard_score, "
+    "hazard_score_100, hazard_level, reason, basis, risk_table",
+}
+
+
+@dataclass
+class Whole:
+    """Broker, services and database of one test."""
+
+    settings: Settings
+    broker: EmbeddedBroker
+    services: Supervisor
+    connection: asyncpg.Connection
+    logs: Path
+
+    async def publish(self, record: Record) -> None:
+        """Write one record as any Kafka client would."""
+        async with Publisher(self.settings) as publisher:
+            await publisher.send(record)
+
+    async def trigger(self, job_type: str, job_id: str, **fields: Any) -> None:
+        """Write a trigger to its topic."""
+        message = Trigger(job_type=job_type, job_id=job_id, **fields)
+        await self.publish(encode(topics.TRIGGERS, message, source="test"))
+
+    async def ended(self, job_id: str, limit: float = JOB_SECONDS) -> jobs.Job:
+        """The job once it has ended; its last state in the error otherwise."""
+        job = await jobs.wait(self.connection, job_id, limit=limit)
+        assert job is not None, f"job {job_id} was not accepted within {limit} s\n{self.last_lines()}"
+        assert job.ended, f"job {job_id} is {job} after {limit} s\n{self.last_lines()}"
+        return job
+
+    async def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All results without what differs between runs: id, time and job."""
+        return {
+            table: [
+                tuple(row)
+                for row in await self.connection.fetch(
+                    f"SELECT {columns} FROM {table} ORDER BY latitude, longitude, risk_type"  # noqa: S608 - names of this file
+                )
+            ]
+            for table, columns in RESULTS.items()
+        }
+
+    async def until(self, query: str, *arguments: Any, limit: float = 60) -> Any:
+        """The query's first value once it is true."""
+        return await until(lambda: self.connection.fetchval(query, *arguments), query, limit)
+
+    def last_lines(self) -> str:
+        """The end of every service's log."""
+        return "\n".join(
+            f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:])
+            for path in sorted(self.logs.glob("*.log"))
+        )
+
+
+@asynccontextmanager
+async def running(database_url: str, folder: Path, **changes: object) -> AsyncIterator[Whole]:
+    """A new broker with topics, the services defined but not started, a connection."""
+    broker = EmbeddedBroker(folder / "broker.log")
+    await broker.start()
+    connection = await asyncpg.connect(database_url)
+    settings = Settings(
+        _env_file=None,
+        database_url=SecretStr(database_url),
+        kafka_bootstrap_servers=broker.address,
+        parallel_workers=1,
+        **changes,
+    )
+    env = {"DATABASE_URL": database_url, "KAFKA_BOOTSTRAP_SERVERS": broker.address}
+    supervisor = Supervisor(services(settings), folder / "logs", env=env)
+    try:
+        await broker.wait_ready()
+        await create_topics(broker.address, 1)
+        yield Whole(settings, broker, supervisor, connection, folder / "logs")
+    finally:
+        await supervisor.stop()
+        await connection.close()
+        await broker.stop()
+
+
+async def until(condition: Callable[[], Awaitable[Any]], what: str, limit: float = 60) -> Any:
+    """What the condition gives, once that is true.
+
+    Raises:
+        AssertionError: It did not become true within `limit` seconds; names `what`.
+    """
+    deadline = asyncio.get_running_loop().time() + limit
+    while not (found := await condition()):
+        assert asyncio.get_running_loop().time() < deadline, f"{what} did not come within {limit} s"
+        await asyncio.sleep(0.02)
+    return found
+
+
+async def draw_grid(connection: asyncpg.Connection, count: int) -> Cells:
+    """A grid of drawn cells with months, annual indices, sites, sea and basins: all but storms."""
+    cells = regular_grid(count)
+    async with connection.transaction():
+        for block in monthly_blocks(cells, YEARS, SEED):
+            part = block.cells
+            await copy_months(connection, part.latitude, part.longitude, block.scenario, block.months)
+            indices = annual_indices(part, YEARS, SEED, block.scenario)
+            await copy_indices(
+                connection, part.latitude, part.longitude, block.scenario, indices, baseline=YEARS
+            )
+        sites = dict(zip(SITE_COLUMNS, zip(*site_rows(cells, SEED), strict=True), strict=True))
+        await copy_sites(
+            connection,
+            cells.latitude,
+            cells.longitude,
+            {name: np.array(sites[name], dtype=float) for name in SITE_NUMBERS},
+            {name: [label or None for label in sites[name]] for name in ("land_cover", "station", "basin")},
+        )
+        for table in ("sea-level-stations", "sea-level-rise", "basins", "demand", "warming"):
+            await load(table, [demo_table(table)], connection, LoadOptions(baseline=YEARS))
+    return cells

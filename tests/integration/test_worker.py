@@ -1,0 +1,159 @@
+"""The climate worker as a process: how it starts, dies, comes back and stops."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from climate_stage import SCENARIO, Stage, Worker, columns, fill
+
+from ops.stack.servers import EmbeddedBroker
+from schemas.topics import CLIMATE_GROUP, GRID_CHUNKS, PROBABILITIES, WORK_PARTITIONS
+from streams.cells import read_cells, read_tracks
+from streams.climate import DEAD_LETTERS_IN_A_ROW
+from streams.models.assess import assess
+from streams.models.inputs import Years
+from streams.models.risks import RISKS
+from streams.models.tables import builtin_tables
+
+CELLS = [(33.0 + step / 4, 126.0) for step in range(8)]
+
+
+@pytest.fixture
+async def stage(database_url: str, server_home: Path, tmp_path: Path) -> AsyncIterator[Stage]:
+    broker = EmbeddedBroker(server_home / f"{tmp_path.name}-broker.log")
+    try:
+        await broker.start()
+        await broker.wait_ready()
+        built = await Stage.build(broker, database_url)
+        await fill(built.database, CELLS)
+        yield built
+        await built.close()
+    finally:
+        await broker.stop()
+
+
+async def test_after_kill_9_in_the_middle_every_chunk_has_the_results_of_an_undisturbed_run(
+    stage: Stage, tmp_path: Path
+) -> None:
+    chunks = await stage.plan("killed", [[cell] * 24 for cell in CELLS * 2])
+    first = await Worker.start(tmp_path / "first", stage)
+    await first.wait_for("worker ready")
+    for chunk in chunks:
+        await stage.send(chunk, partition=chunk.chunk % WORK_PARTITIONS)
+    await stage.records(PROBABILITIES.name, chunks[0].chunk_id)
+    first.process.kill()
+    assert await first.exit_code() == -9
+    begun = await stage.database.fetchval("SELECT count(*) FROM batch_job_chunks WHERE starts > 0")
+    assert 0 < begun < len(chunks)
+
+    second = await Worker.start(tmp_path / "second", stage)
+    results = [await stage.results(chunk) for chunk in chunks]
+    assert await second.stop() == 0
+
+    window, baseline = Years(2021, 2050), Years(1991, 2020)
+    inputs = await read_cells(
+        stage.database,
+        CELLS,
+        scenario=SCENARIO,
+        window=window,
+        baseline=baseline,
+        risks=list(RISKS),
+        tracks=await read_tracks(stage.database, window, baseline),
+    )
+    expected = assess(inputs, list(RISKS), builtin_tables())
+    for number, result in enumerate(results):
+        for name, assessment in expected.items():
+            aal = columns(result["probability"], name)["aal"]
+            assert aal == pytest.approx([assessment.aal[number % len(CELLS)]] * 24, abs=1e-15), name
+            score = columns(result["hazard"], name)["hazard_score"]
+            assert score == pytest.approx([assessment.hazard_score[number % len(CELLS)]] * 24, abs=1e-15)
+
+
+async def test_a_stop_finishes_and_commits_what_is_held(stage: Stage, tmp_path: Path) -> None:
+    chunks = await stage.plan("stopped", [[cell] * 24 for cell in CELLS])
+    worker = await Worker.start(tmp_path / "worker", stage)
+    await worker.wait_for("worker ready")
+    for chunk in chunks:
+        await stage.send(chunk)
+    await stage.records(PROBABILITIES.name, chunks[0].chunk_id)
+    assert await worker.stop() == 0
+
+    committed = await committed_offset(stage, partition=0)
+    started = await stage.database.fetchval("SELECT count(*) FROM batch_job_chunks WHERE starts > 0")
+    assert 0 < committed == started
+    for chunk in chunks[:committed]:
+        await stage.results(chunk)
+
+
+async def test_a_run_of_dead_letters_ends_the_worker_for_a_person_to_look(
+    stage: Stage, tmp_path: Path
+) -> None:
+    worker = await Worker.start(tmp_path / "worker", stage)
+    for _ in range(DEAD_LETTERS_IN_A_ROW + 1):
+        await stage.send_raw(b"poison", b"no json", [])
+
+    assert await worker.exit_code() == 78
+    assert f"more than {DEAD_LETTERS_IN_A_ROW} dead letters in a row" in worker.text
+    letters = await stage.records(f"{GRID_CHUNKS.name}.dlq", "poison", DEAD_LETTERS_IN_A_ROW + 1)
+    assert {letter.value for letter in letters} == {b"no json"}
+
+
+async def test_the_group_is_joined_only_when_the_kernels_are_compiled(stage: Stage, tmp_path: Path) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.address)
+    await admin.start()
+    worker = await Worker.start(tmp_path / "worker", stage, NUMBA_CACHE_DIR=str(tmp_path / "empty"))
+    looks = 0
+    while "kernels ready" not in worker.text:
+        members = await group_members(admin)
+        # Ready may have been said while the broker answered.
+        assert members == 0 or "kernels ready" in worker.text
+        looks += 1
+    await worker.wait_for("worker ready")
+    assert looks > 1
+    assert await group_members(admin) == 1
+    await admin.close()
+    assert await worker.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"NO_CYTHON": "1"}, "Faust's compiled stream iterator is not there"),
+        (
+            {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "START_TIMEOUT": "1"},
+            "broker 127.0.0.1:1 does not answer; retrying for 1 s",
+        ),
+        (
+            {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing", "START_TIMEOUT": "1"},
+            "database 127.0.0.1:1/nothing does not answer; retrying for 1 s",
+        ),
+        ({"RISKS_FILE": "missing.toml"}, "RISKS_FILE: [Errno 2] No such file or directory: 'missing.toml'"),
+    ],
+)
+async def test_a_worker_that_cannot_start_says_why_and_fails(
+    stage: Stage, tmp_path: Path, environment: dict[str, str], sentence: str
+) -> None:
+    worker = await Worker.start(tmp_path / "worker", stage, **environment)
+
+    assert await worker.exit_code() == 1
+    assert sentence in worker.text
+
+
+async def committed_offset(stage: Stage, partition: int) -> int:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=stage.broker.address, group_id=CLIMATE_GROUP, enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        return await consumer.committed(TopicPartition(GRID_CHUNKS.name, partition)) or 0
+    finally:
+        await consumer.stop()
+
+
+async def group_members(admin: AIOKafkaAdminClient) -> int:
+    (answer,) = await admin.describe_consumer_groups([CLIMATE_GROUP])
+    return sum(len(group[5]) for group in answer.groups)
