@@ -12,6 +12,9 @@ from rich.table import Table
 
 from streams.models.hazard import LEVELS
 
+SMALL_LOSS = 1e-5
+"""Expected annual loss below which six decimals would hide the number."""
+
 _ROWS = """
     SELECT p.risk_type, count(*) AS cells, count(p.aal) AS with_number, avg(p.aal) AS mean_aal,
            array_agg(h.hazard_level) AS levels,
@@ -61,18 +64,25 @@ def print_summaries(
     console: Console, risks: list[RiskSummary], assumed: Mapping[str, tuple[str, ...]], title: str
 ) -> None:
     """The table; a star marks a risk that rests on an assumption for the demonstration."""
-    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     table.add_column("risk", no_wrap=True)
-    table.add_column("cells", justify="right")
+    table.add_column("cells", justify="right", no_wrap=True)
     table.add_column("mean AAL", justify="right", no_wrap=True)
     for level in LEVELS:
-        table.add_column(level, justify="right", min_width=5)
-    table.add_column("no number", min_width=6)
+        table.add_column(level, justify="right", min_width=6)
+    table.add_column("missing", min_width=7)
     for risk in risks:
         table.add_row(
             risk.risk_type + ("*" if risk.risk_type in assumed else ""),
             str(risk.cells),
-            "" if risk.mean_aal is None else f"{risk.mean_aal:.6f}",
+            _loss(risk.mean_aal),
             *[_share(risk.level_counts[level], risk.with_number) for level in LEVELS],
             _without(risk),
         )
@@ -85,6 +95,12 @@ def print_summaries(
         "across risks compare AAL.",
         highlight=False,
     )
+
+
+def _loss(aal: float | None) -> str:
+    if aal is None:
+        return ""
+    return f"{aal:.6f}" if aal == 0 or aal >= SMALL_LOSS else f"{aal:.1e}"
 
 
 def _share(count: int, of: int) -> str:

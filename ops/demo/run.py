@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,7 +30,7 @@ from ops.demo.sources import (
     write_korean_daily,
 )
 from ops.load.loader import load
-from ops.load.options import LoadOptions
+from ops.load.options import Loaded, LoadOptions
 from ops.logs import configure
 from ops.services import hooks, services
 from ops.stack.stack import Stack
@@ -113,7 +117,7 @@ async def _on(  # noqa: PLR0913 - what the run is made of
     )
     async with database(here, "demo") as connection:
         with clock.part(console, "loading weather, storms, sites, sea and water"):
-            await load_inputs(connection, drawn=drawn)
+            await load_inputs(connection, console, drawn=drawn)
         await stack.start("worker")
         ended = [await _job(here, console, clock, kind) for kind in ("probability", "hazard")]
         found = await summaries(connection, "historical", RECORD.start, RECORD.end)
@@ -124,24 +128,28 @@ async def _on(  # noqa: PLR0913 - what the run is made of
     return 0 if all(ended) else 1
 
 
-async def load_inputs(connection: asyncpg.Connection, *, drawn: bool) -> None:
+async def load_inputs(connection: asyncpg.Connection, console: Console, *, drawn: bool) -> None:
     """Load everything the nine risks read: weather, storms and the project's small tables."""
-    options = LoadOptions(baseline=RECORD, bad_values="missing")
-    for table in SMALL_TABLES:
-        await load(table, [demo_table(table)], connection, options)
+    options = LoadOptions(baseline=RECORD)
     with tempfile.TemporaryDirectory(prefix="riskflow-demo-") as folder:
         daily = Path(folder) / "korea_daily.csv"
-        listed = LoadOptions(baseline=RECORD, bad_values="missing", bad_values_file=Path(folder) / "bad.csv")
-        if drawn:
-            write_drawn_daily(daily)
-        else:
-            write_korean_daily(daily)
-        await load("daily", [daily], connection, listed)
+        await asyncio.to_thread(write_drawn_daily if drawn else write_korean_daily, daily)
+        lenient = LoadOptions(baseline=RECORD, bad_values="missing", bad_values_file=Path(folder) / "bad.csv")
+        _say(console, await load("daily", [daily], connection, lenient))
     try:
-        storms = storm_tracks()
-    except DataPackageMissing:
-        return
-    await load("storms", [storms], connection, LoadOptions(baseline=RECORD, ibtracs="wmo"))
+        tracks = [storm_tracks()]
+    except DataPackageMissing as error:
+        console.print(f"  storms: none, so typhoon has no number: {error}", highlight=False)
+    else:
+        wmo = LoadOptions(baseline=RECORD, ibtracs="wmo")
+        _say(console, await load("storms", tracks, connection, wmo))
+    for table in SMALL_TABLES:
+        _say(console, await load(table, [demo_table(table)], connection, options))
+
+
+def _say(console: Console, loaded: Loaded) -> None:
+    missing = f", {loaded.bad_values} impossible values taken as missing" if loaded.bad_values else ""
+    console.print(f"  {loaded.table}: {loaded.read:,} rows{missing}", highlight=False)
 
 
 def write_drawn_daily(path: Path, years: Years = RECORD) -> None:
@@ -176,13 +184,19 @@ async def _job(settings: Settings, console: Console, clock: Stopwatch, kind: str
 
 
 def _print_next(console: Console, kept: Path | None) -> None:
-    place = str(kept) if kept else "demo-data"
-    keep = "" if kept else "riskflow demo --data-dir demo-data    # the same, and keep the database\n  "
-    console.print(
-        "Where to look next:\n"
-        f"  {keep}riskflow up --data-dir {place}      # broker, database and services until Ctrl-C\n"
-        f"  riskflow explain --lat {EXAMPLE[0]} --lon {EXAMPLE[1]} --risk inland_flood\n"
-        "  riskflow jobs; riskflow ui; and README.md, docs/",
-        highlight=False,
-        soft_wrap=True,
-    )
+    program = "riskflow" if shutil.which("riskflow") else os.path.relpath(sys.argv[0])
+    place = kept or "demo-data"
+    steps = [
+        ("the same, and keep the database", f"demo --data-dir {place}"),
+        (
+            "broker, database and services until Ctrl-C; the rest goes into another terminal",
+            f"up --data-dir {place}",
+        ),
+        ("what is behind a number", f"explain --lat {EXAMPLE[0]} --lon {EXAMPLE[1]} --risk inland_flood"),
+        ("both jobs again: the same rows with the same numbers", "trigger climate --wait"),
+        ("what moves through the topics", "ui"),
+    ]
+    console.print("Where to look next:")
+    for meaning, arguments in steps[1 if kept else 0 :]:
+        console.print(f"  {program} {arguments}    # {meaning}", highlight=False, soft_wrap=True)
+    console.print("README.md and docs/ say how to load your own data.")
