@@ -26,8 +26,17 @@ app = typer.Typer(
 jobs_app = typer.Typer(help="The job log: the latest jobs, or one of them.")
 app.add_typer(jobs_app, name="jobs")
 
-out = Console()
-err = Console(stderr=True)
+PIPE_WIDTH = 140
+"""Columns of a table that does not go to a terminal, unless COLUMNS says otherwise."""
+
+
+def _console(*, stderr: bool = False) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH)
+
+
+out = _console()
+err = _console(stderr=True)
 
 
 class JobKind(StrEnum):

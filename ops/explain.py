@@ -15,7 +15,7 @@ from streams.models.assess import assess_risk
 from streams.models.frame import Assessment
 from streams.models.inputs import Array, Years
 from streams.models.risks import RISKS
-from streams.models.tables import RiskTables, builtin_tables, load_tables
+from streams.risk_tables import risk_tables
 
 NEAR = 5
 """Cells that an error names when the asked one is not of the grid."""
@@ -54,7 +54,7 @@ async def explain(  # noqa: PLR0913 - what the command line asks
         risks=[risk],
         tracks=tracks,
     )
-    assessment = assess_risk(inputs, RISKS[risk], tables_of(settings), uncertainty=uncertainty)
+    assessment = assess_risk(inputs, RISKS[risk], risk_tables(settings), uncertainty=uncertainty)
     return {
         "latitude": latitude,
         "longitude": longitude,
@@ -63,11 +63,6 @@ async def explain(  # noqa: PLR0913 - what the command line asks
         "window": {"start": window.start, "end": window.end},
         **_numbers(assessment),
     }
-
-
-def tables_of(settings: Settings) -> RiskTables:
-    """Edges and damage rates in use: the built-in ones, or those of RISKS_FILE."""
-    return load_tables(settings.risks_file) if settings.risks_file is not None else builtin_tables()
 
 
 async def _must_be_a_cell(connection: asyncpg.Connection, latitude: float, longitude: float) -> None:

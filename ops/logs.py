@@ -9,6 +9,8 @@ import structlog
 
 from schemas.settings import Settings
 
+HUMAN_TIME = "%Y-%m-%d %H:%M:%SZ"
+
 NOISY = {
     "aiokafka": logging.ERROR,
     "faust": logging.WARNING,
@@ -29,7 +31,9 @@ def configure(settings: Settings, service: str) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(
+            fmt="iso" if settings.log_format == "json" else HUMAN_TIME, utc=True
+        ),
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -37,7 +41,9 @@ def configure(settings: Settings, service: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.log_level)),
         cache_logger_on_first_use=False,
     )
-    structlog.contextvars.bind_contextvars(service=service)
+    if settings.log_format == "json":
+        # On a terminal the supervisor puts the name before each line.
+        structlog.contextvars.bind_contextvars(service=service)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -57,4 +63,7 @@ def _rendering(settings: Settings) -> list[structlog.typing.Processor]:
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     # The default traceback shows local variables, and a connection string may be one of them.
     plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    lines = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), pad_event_to=0, pad_level=False, exception_formatter=plain
+    )
+    return [lines]

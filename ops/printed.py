@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -15,23 +17,22 @@ def print_jobs(console: Console, jobs: list[Job]) -> None:
     if not jobs:
         console.print("no jobs yet; start one with: riskflow trigger climate --wait")
         return
-    table = Table(header_style="bold")
-    for heading in ("job", "type", "scenario", "window", "status"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("cells", "failed", "seconds"):
-        table.add_column(heading, justify="right")
-    table.add_column("started (UTC)")
+    table = Table(header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("job", overflow="fold")
+    table.add_column("asked for")
+    table.add_column("status")
+    for heading in ("cells", "failed", "s"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("started")
     for job in jobs:
         table.add_row(
             job.job_id,
-            job.job_type,
-            job.scenario or "",
-            job.window,
-            job.status,
+            " ".join(filter(None, (job.job_type, job.scenario, job.window))),
+            job.status.replace("_", " "),
             f"{job.processed_grids or 0}/{job.total_grids or 0}",
             str(job.failed_grids or 0),
             "" if job.seconds is None else f"{job.seconds:.1f}",
-            "" if job.started_at is None else f"{job.started_at:%Y-%m-%d %H:%M:%S}",
+            _moment(job.started_at),
         )
     console.print(table)
 
@@ -48,8 +49,8 @@ def print_job(console: Console, job: Job, counts: list[RiskCounts]) -> None:
         "cells": f"{job.processed_grids or 0} of {job.total_grids or 0}, {job.failed_grids or 0} failed",
         "success rate": None if job.success_rate is None else f"{job.success_rate:.2f} %",
         "chunks": f"{job.chunks_done} of {job.chunks_total}",
-        "started": job.started_at,
-        "completed": job.completed_at,
+        "started": _moment(job.started_at),
+        "completed": _moment(job.completed_at),
         "first error": job.error_message,
     }
     for name, value in facts.items():
@@ -112,6 +113,10 @@ def _print_bins(console: Console, found: dict[str, Any]) -> None:
         lower, upper = edges[place - 1], edges[place]
         table.add_row(str(place), _bound(lower), _bound(upper), f"{chance:.6f}", f"{rate:g}")
     console.print(table)
+
+
+def _moment(at: datetime | None) -> str:
+    return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
 def _bound(value: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -15,7 +15,7 @@ from producers.publisher import Publisher
 from schemas import topics
 from schemas.codec import encode, validated
 from schemas.errors import RefusedTrigger
-from schemas.messages import Trigger
+from schemas.messages import Trigger, now
 from schemas.settings import Settings
 
 
@@ -68,7 +68,7 @@ def trigger_of(  # noqa: PLR0913 - the options of the command line
     """
     document = {
         "job_type": job_type,
-        "job_id": job_id or f"{job_type}-{uuid.uuid4()}",
+        "job_id": job_id or f"{job_type}-{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         "scenario": scenario,
         "window": window_of(window) if window else None,
         "risks": list(risks) if risks else None,

@@ -11,6 +11,7 @@ import numpy as np
 
 from streams.models.inputs import (
     ANNUAL_INDICES,
+    HISTORICAL,
     MONTHLY_VARIABLES,
     AnnualSeries,
     Array,
@@ -31,7 +32,7 @@ from streams.packed import (
     unpack_years,
 )
 from streams.places import read_places, read_year_tables
-from streams.request import ASKED, HISTORICAL, SAME_CELL, Request
+from streams.request import ASKED, SAME_CELL, Request
 from streams.tracks import read_tracks
 
 __all__ = ["Reading", "input_groups", "read_cells", "read_chunk", "read_tracks"]

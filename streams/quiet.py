@@ -12,6 +12,9 @@ CLIENT = "aiokafka"
 NOISE = ("Topic creation disabled!",)
 """Beginnings of lines that say what the app's own settings ask for."""
 
+LIFE_OF_PARTS = "[^"
+"""Beginning of Faust's lines on the start and stop of its own parts; the worker says when it is ready."""
+
 
 class OneLineAnOutage(logging.Filter):
     """Passes the first error of the Kafka client and then none until it was silent for OUTAGE_SECONDS."""
@@ -22,7 +25,8 @@ class OneLineAnOutage(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line is written."""
-        if str(record.msg).startswith(NOISE):
+        text = str(record.msg)
+        if text.startswith(NOISE) or (text.startswith(LIFE_OF_PARTS) and record.levelno <= logging.INFO):
             return False
         if record.name.partition(".")[0] != CLIENT or record.levelno < logging.WARNING:
             return True

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streams.models.inputs import Years
-
-HISTORICAL = "historical"
+from streams.models.inputs import HISTORICAL, Years
 
 ASKED = "unnest($1::float8[], $2::float8[]) WITH ORDINALITY AS asked (latitude, longitude, place)"
 """The cells of a request in SQL, from the parameters $1 and $2; places count from 1."""

@@ -14,15 +14,16 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay, wait_exponential
 
 from schemas.database import create_pool
-from schemas.errors import RiskflowError, Unavailable
+from schemas.errors import Unavailable
 from schemas.settings import Settings
 from streams import models
 from streams.app import EXIT_CRASHED, App, attach, create_app, end_process, require_compiled_iterator
 from streams.broker import wait_for_topics
 from streams.climate import WINDOW, ClimateAgent
 from streams.ledger import is_transient
-from streams.models.tables import InvalidRiskTable, RiskTables, builtin_tables, load_tables
+from streams.models.tables import RiskTables
 from streams.quiet import quieten
+from streams.risk_tables import risk_tables
 
 log = structlog.get_logger(__name__)
 
@@ -79,20 +80,6 @@ def _stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     return stop
-
-
-def risk_tables(settings: Settings) -> RiskTables:
-    """Edges and damage rates that RISKS_FILE gives, or the built-in ones.
-
-    Raises:
-        RiskflowError: Names the file, the key and what is allowed.
-    """
-    if settings.risks_file is None:
-        return builtin_tables()
-    try:
-        return load_tables(settings.risks_file)
-    except (InvalidRiskTable, OSError) as error:
-        raise RiskflowError(f"RISKS_FILE: {error}") from error
 
 
 def compile_kernels() -> None:

@@ -18,9 +18,8 @@ from ops.generator.cells import Cells
 from ops.generator.days import draw_days
 from ops.generator.months import draw_months
 from ops.generator.normals import Normals, draw_normals
-from ops.generator.trend import HISTORICAL
 from streams.models.daily import DailyBlock
-from streams.models.inputs import MONTHLY_VARIABLES, MonthlySeries, Years
+from streams.models.inputs import HISTORICAL, MONTHLY_VARIABLES, MonthlySeries, Years
 
 MONTHLY_COLUMNS = ("latitude", "longitude", "year", "month", *MONTHLY_VARIABLES, "scenario")
 """Columns of the monthly CSV."""

@@ -13,10 +13,10 @@ from ops.generator.cells import Cells
 from ops.generator.days import gamma_factor
 from ops.generator.noise import field, smooth
 from ops.generator.normals import draw_normals, rain_of_wet_day
-from ops.generator.trend import HISTORICAL, RAIN_PER_DEGREE, warming
+from ops.generator.trend import RAIN_PER_DEGREE, warming
 from streams.models.dates import month_lengths
 from streams.models.evapotranspiration import MIDDLE_DAYS, extraterrestrial_radiation
-from streams.models.inputs import AnnualSeries, Array, MonthlySeries, Years
+from streams.models.inputs import HISTORICAL, AnnualSeries, Array, MonthlySeries, Years
 
 YEARLY_SHARE = 0.3
 """Share of the variance of monthly temperature that a whole year has in common."""

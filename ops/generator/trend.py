@@ -7,10 +7,7 @@ import csv
 import numpy as np
 
 from ops.demo.sources import demo_table
-from streams.models.inputs import Array, Years
-
-HISTORICAL = "historical"
-"""The scenario of the baseline; it has no trend."""
+from streams.models.inputs import HISTORICAL, Array, Years
 
 LAND_OVER_GLOBE = 1.4
 """Warming of land over that of the globe; expert assumption, near AR6's land-sea contrast."""

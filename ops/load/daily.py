@@ -17,11 +17,11 @@ from ops.load.columns import DAILY
 from ops.load.csvfile import CsvFile, TextBlock
 from ops.load.fields import Reader
 from ops.load.findings import MAX_FAULTS, Findings
-from ops.load.options import HISTORICAL, Loaded, LoadOptions
+from ops.load.options import Loaded, LoadOptions
 from ops.load.sheets import same_columns
 from ops.load.staging import repeats
 from ops.load.weather import VARIABLES, CellDays, WeatherStore, first_day, year_of
-from streams.models.inputs import Array, Years
+from streams.models.inputs import HISTORICAL, Array, Years
 
 ROW = np.dtype([("day", "<i4"), ("line", "<i4"), ("file", "<i4"), ("values", "<f8", (len(VARIABLES),))])
 """A day of a cell on its way through the stage; NaN where a value is missing."""

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from ops.load.cf import Quantity, conversion, converted, is_rate, recognise
 from ops.load.fields import DEGREE_DECIMALS, EPOCH
-from ops.load.options import HISTORICAL
 from schemas.errors import InvalidFile, RiskflowError
-from streams.models.inputs import Array
+from streams.models.inputs import HISTORICAL, Array
 
 Step = Literal["daily", "monthly"]
 

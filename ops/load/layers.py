@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ops.load.columns import DAILY, MONTHLY, Column
 from ops.load.fields import EPOCH
 from ops.load.grid import Layer
-from ops.load.options import HISTORICAL, Progress
+from ops.load.options import Progress
 from schemas.errors import InvalidFile
-from streams.models.inputs import Array
+from streams.models.inputs import HISTORICAL, Array
 
 TILE_BYTES = 48 << 20
 """Values read at a time; files whose chunks span the grid are decompressed once per tile."""

@@ -13,11 +13,11 @@ from ops.load.columns import MONTHLY
 from ops.load.csvfile import CsvFile, TextBlock
 from ops.load.fields import Reader
 from ops.load.findings import Findings
-from ops.load.options import HISTORICAL, Loaded, LoadOptions
+from ops.load.options import Loaded, LoadOptions
 from ops.load.sheets import same_columns
 from ops.load.staging import check_repeats
 from streams.models.dates import MONTH_DAYS
-from streams.models.inputs import MONTHLY_VARIABLES, Array, Years
+from streams.models.inputs import HISTORICAL, MONTHLY_VARIABLES, Array, Years
 
 LEAP_FEBRUARY = 29
 

@@ -12,9 +12,6 @@ from streams.models.inputs import Years
 Progress = Callable[[str, float], None]
 """Called with what is being done ("reading stations.csv") and the share of it that is done, 0-1."""
 
-HISTORICAL = "historical"
-"""Scenario of a climate file that names none."""
-
 
 def silent(_phase: str, _share: float) -> None:
     """A progress that nobody watches."""

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from ops.load import binary, climate
 from ops.load.fields import EPOCH
 from ops.load.findings import Findings
-from ops.load.options import HISTORICAL, Loaded, LoadOptions
+from ops.load.options import Loaded, LoadOptions
 from streams.models.daily import DailyBlock, DailyIndices, Thresholds, daily_indices, thresholds
 from streams.models.dates import month_lengths, year_lengths
 from streams.models.frame import MIN_YEARS
 from streams.models.fwi import MoistureCodes, spring_start
-from streams.models.inputs import Array, Years
+from streams.models.inputs import HISTORICAL, Array, Years
 
 VARIABLES = ("tmax", "tmin", "precip", "tmean", "rh", "rh_min", "wind")
 """Daily variables: degC, degC, mm, degC, %, %, m/s."""

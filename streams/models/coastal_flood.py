@@ -19,7 +19,7 @@ from streams.models.frame import (
     site_number,
     window_reason,
 )
-from streams.models.inputs import Array, CellInputs, Labels, YearTable
+from streams.models.inputs import HISTORICAL, Array, CellInputs, Labels, YearTable
 
 INLAND_KM = 10.0
 """Distance from the coast from which the sea does not reach a cell [km]; METHODS, section 2."""
@@ -99,7 +99,7 @@ def sea_level_rise(inputs: CellInputs) -> Array:
     """
     years = np.arange(inputs.window.start, inputs.window.end + 1)
     cells = len(inputs.latitude)
-    if inputs.scenario == "historical":
+    if inputs.scenario == HISTORICAL:
         return np.zeros((cells, years.size))
     table = inputs.sea_level_rise
     if table is None:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Labels = NDArray[np.object_]
 
+HISTORICAL = "historical"
+"""The scenario of the climate that has been; every other one continues it."""
+
 MONTHLY_VARIABLES = ("ta", "tamax", "tamin", "rn", "rhm", "ws", "si", "wet_days")
 """Columns of climate_data: degC, degC, degC, mm/month, %, m/s at 10 m, MJ/m2/day, days of 1 mm and more."""
 

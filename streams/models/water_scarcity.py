@@ -19,7 +19,7 @@ from streams.models.frame import (
     label_where,
     window_reason,
 )
-from streams.models.inputs import Array, CellInputs, Labels, MonthlySeries, Years
+from streams.models.inputs import HISTORICAL, Array, CellInputs, Labels, MonthlySeries, Years
 from streams.models.months import months_of, yearly_sums
 from streams.models.spei import trailing_sums
 
@@ -114,7 +114,7 @@ def _demand(inputs: CellInputs) -> tuple[Array, Labels]:
     """Withdrawal of the window's years over the baseline's, (years,), and why it is not known."""
     years = np.arange(inputs.window.start, inputs.window.end + 1)
     cells = len(inputs.latitude)
-    if inputs.scenario == "historical":
+    if inputs.scenario == HISTORICAL:
         return np.ones(len(years)), label_where(np.zeros(cells, dtype=bool), "")
     if inputs.demand is None or not inputs.demand.years.size:
         return np.full(len(years), np.nan), label_where(np.ones(cells, dtype=bool), "no_data: demand")
