@@ -12,6 +12,8 @@ from pydantic import SecretStr
 
 from consumers import reader
 from ops.stack.servers import EmbeddedBroker
+from producers.offsets import OffsetReader
+from producers.publisher import Publisher
 from producers.topics import create_topics
 from schemas.settings import Settings
 
@@ -73,3 +75,19 @@ def quick_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short sessions: the embedded broker lets a new group wait for half of one."""
     monkeypatch.setattr(reader, "SESSION_MS", 1_000)
     monkeypatch.setattr(reader, "HEARTBEAT_MS", 300)
+
+
+@pytest.fixture
+async def publisher(settings: Settings) -> AsyncIterator[Publisher]:
+    """A producer on the test's own broker."""
+    async with Publisher(settings) as publisher:
+        yield publisher
+
+
+@pytest.fixture
+async def offsets(settings: Settings) -> AsyncIterator[OffsetReader]:
+    """Offsets of the test's own broker."""
+    reader = OffsetReader(settings, "test")
+    await reader.start()
+    yield reader
+    await reader.stop()

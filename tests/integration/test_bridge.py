@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import orjson
@@ -27,20 +27,6 @@ from schemas.topics import ACCEPTOR_GROUP, TRIGGERS
 
 CHANNEL = "aiops_trigger"
 Service = Callable[[asyncio.Event], Awaitable[None]]
-
-
-@pytest.fixture
-async def publisher(settings: Settings) -> AsyncIterator[Publisher]:
-    async with Publisher(settings) as publisher:
-        yield publisher
-
-
-@pytest.fixture
-async def offsets(settings: Settings) -> AsyncIterator[OffsetReader]:
-    reader = OffsetReader(settings, "test")
-    await reader.start()
-    yield reader
-    await reader.stop()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import asyncpg
 import orjson
@@ -21,20 +20,6 @@ from schemas.topics import GRID_CHUNKS
 
 AHEAD = 2
 PARTITIONS = GRID_CHUNKS.partitions
-
-
-@pytest.fixture
-async def publisher(settings: Settings) -> AsyncIterator[Publisher]:
-    async with Publisher(settings) as publisher:
-        yield publisher
-
-
-@pytest.fixture
-async def offsets(settings: Settings) -> AsyncIterator[OffsetReader]:
-    reader = OffsetReader(settings, "test")
-    await reader.start()
-    yield reader
-    await reader.stop()
 
 
 async def widen_grid(connection: asyncpg.Connection, cells: int) -> None:

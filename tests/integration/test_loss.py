@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -48,20 +47,6 @@ from schemas.topics import (
 )
 
 AHEAD = 8
-
-
-@pytest.fixture
-async def publisher(settings: Settings) -> AsyncIterator[Publisher]:
-    async with Publisher(settings) as publisher:
-        yield publisher
-
-
-@pytest.fixture
-async def offsets(settings: Settings) -> AsyncIterator[OffsetReader]:
-    reader = OffsetReader(settings, "test")
-    await reader.start()
-    yield reader
-    await reader.stop()
 
 
 @pytest.fixture
