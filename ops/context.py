@@ -9,7 +9,7 @@ import asyncpg
 from pydantic import SecretStr
 
 from ops.stack.stack import running_stack
-from schemas.database import connect
+from schemas.database import close, connect
 from schemas.errors import RiskflowError, Unavailable
 from schemas.settings import Settings, load_settings
 
@@ -43,8 +43,8 @@ async def database(settings: Settings, application: str) -> AsyncIterator[asyncp
     """A connection for one command.
 
     Raises:
-        Unavailable: The database does not answer, or does not let this user in.
-        RiskflowError: It has not been migrated.
+        Unavailable: The database does not answer or does not let this user in, or goes away meanwhile.
+        RiskflowError: It has not been migrated, or the role lacks a right.
     """
     try:
         connection = await connect(settings.dsn, application=application)
@@ -59,9 +59,17 @@ async def database(settings: Settings, application: str) -> AsyncIterator[asyncp
         raise RiskflowError(
             f"database {settings.database_label} has no tables of riskflow; make them with: riskflow migrate"
         ) from None
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise RiskflowError(
+            f"database {settings.database_label}: {error}; use the role that ran `riskflow migrate`"
+        ) from None
     except asyncpg.LockNotAvailableError:
         raise Unavailable(
             f"database {settings.database_label} is busy: a load or another job packs its months; try again"
         ) from None
+    except Exception as error:
+        if not connection.is_closed():
+            raise
+        raise Unavailable(f"database {settings.database_label} went away: {error}") from error
     finally:
-        await connection.close()
+        await close(connection)

@@ -78,8 +78,10 @@ async def _must_be_a_cell(connection: asyncpg.Connection, latitude: float, longi
     if not near:
         raise RiskflowError("the grid is empty; load climate or site data first (riskflow load --help)")
     if (round(latitude, 6), round(longitude, 6)) not in {tuple(row) for row in near}:
-        cells = "; ".join(f"{row[0]:g}, {row[1]:g}" for row in near)
-        raise RiskflowError(f"{latitude:g}, {longitude:g} is not a cell of the grid; the nearest are {cells}")
+        cells = "; ".join(f"{row[0]:.9g}, {row[1]:.9g}" for row in near)
+        raise RiskflowError(
+            f"{latitude:.9g}, {longitude:.9g} is not a cell of the grid; the nearest are {cells}"
+        )
 
 
 def _numbers(assessment: Assessment) -> dict[str, Any]:

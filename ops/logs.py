@@ -16,6 +16,7 @@ NOISY = {
     "faust": logging.WARNING,
     "mode": logging.WARNING,
     "asyncio": logging.WARNING,
+    "asyncpg": logging.ERROR,
     "numba": logging.WARNING,
 }
 """Least levels of libraries whose lower levels retell what our own lines say."""

@@ -70,7 +70,7 @@ def print_explanation(console: Console, found: dict[str, Any]) -> None:
     """What is behind one cell's number, for reading."""
     window = found["window"]
     console.print(
-        f"[bold]{found['risk_type']}[/bold] at {found['latitude']:g}, {found['longitude']:g}, "
+        f"[bold]{found['risk_type']}[/bold] at {found['latitude']:.9g}, {found['longitude']:.9g}, "
         f"scenario {found['scenario']}, {window['start']}-{window['end']}",
         highlight=False,
     )

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from ops.jobs import Job
 from schemas import topics
 from schemas.codec import decode
-from schemas.errors import InvalidMessage
+from schemas.errors import InvalidMessage, Unavailable
 from schemas.messages import JobEvent
 
 
@@ -37,12 +37,20 @@ class RiskBars:
         self._events: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Start to listen before the trigger is sent, so that no event is missed."""
+        """Start to listen before the trigger is sent, so that no event is missed.
+
+        Raises:
+            Unavailable: The broker does not answer.
+        """
         consumer = AIOKafkaConsumer(
             topics.JOB_EVENTS.name, bootstrap_servers=self._bootstrap, auto_offset_reset="latest"
         )
-        await consumer.start()
-        await consumer.seek_to_end()
+        try:
+            await consumer.start()
+            await consumer.seek_to_end()
+        except KafkaError as error:
+            await consumer.stop()
+            raise Unavailable(f"broker {self._bootstrap} does not answer: {error}") from error
         self._progress.start()
         self._events = asyncio.create_task(self._follow(consumer))
         return self

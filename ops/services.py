@@ -17,10 +17,20 @@ from ops.setup import prepare_database
 from ops.stack.stack import Hooks, Service, Stack
 from ops.stack.supervisor import prefixed
 from schemas.database import connect
+from schemas.errors import InvalidSettings, RiskflowError
 from schemas.settings import Settings
+from streams.quiet import quieten
 
-SECRETS = {"database_url", "database_password"}
-"""What services get from the stack instead."""
+ADDRESSES = {
+    "database_url",
+    "database_host",
+    "database_port",
+    "database_name",
+    "database_user",
+    "database_password",
+    "kafka_bootstrap_servers",
+}
+"""Settings that services get from the stack, whatever the environment says of other servers."""
 
 
 def run_worker(settings: Settings, data_dir: Path | None) -> None:
@@ -41,6 +51,7 @@ def run_service(settings: Settings, name: str) -> None:
         Unavailable: Database or broker did not answer within START_TIMEOUT.
     """
     configure(settings, name)
+    quieten()
     try:
         asyncio.run(_until_signal(settings, name))
     except ExceptionGroup as fault:
@@ -64,7 +75,7 @@ async def _until_signal(settings: Settings, name: str) -> None:
 def services(settings: Settings) -> list[Service]:
     """What `riskflow up` runs, in the order of start, each with what was set apart from the defaults."""
     command = (sys.executable, "-m", "ops.cli")
-    chosen = settings.model_dump(exclude=SECRETS, exclude_defaults=True, exclude_none=True)
+    chosen = settings.model_dump(exclude=ADDRESSES, exclude_defaults=True, exclude_none=True)
     env = {name.upper(): str(value) for name, value in chosen.items()}
     return [
         Service("sink", (*command, "sink"), env),
@@ -113,8 +124,17 @@ async def _unsend(connection: asyncpg.Connection) -> None:
 
 
 async def run_up(settings: Settings, data_dir: Path | None, console: Console) -> int:
-    """Run everything until a signal; returns the exit code."""
+    """Run everything until a signal.
+
+    Returns:
+        The exit code: 0, or 78 when a service refused to run.
+
+    Raises:
+        InvalidSettings: RISKS_FILE cannot be used.
+        RiskflowError: The stack cannot start.
+    """
     configure(settings, "up")
+    _check_risks_file(settings)
     console.print("starting broker, database and services ...")
     stack = Stack(services(settings), hooks(settings), data_dir=data_dir, forward=prefixed(sys.stdout))
     async with stack:
@@ -128,6 +148,18 @@ async def run_up(settings: Settings, data_dir: Path | None, console: Console) ->
             soft_wrap=True,
         )
         return await stack.run_until_signal()
+
+
+def _check_risks_file(settings: Settings) -> None:
+    """Say a fault of RISKS_FILE once, before every worker says it at every restart."""
+    if settings.risks_file is None:
+        return
+    from streams.risk_tables import risk_tables  # noqa: PLC0415 - brings SciPy
+
+    try:
+        risk_tables(settings)
+    except RiskflowError as error:
+        raise InvalidSettings(str(error)) from error
 
 
 def _place(data_dir: Path | None) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from schemas.database import connect, migrate
+import asyncpg
+
+from schemas.database import close, connect, migrate
+from schemas.errors import RiskflowError
 from schemas.settings import Settings
+from schemas.start import open_database
 
 
 async def prepare_database(dsn: str, settings: Settings | None = None) -> list[str]:
@@ -15,6 +19,36 @@ async def prepare_database(dsn: str, settings: Settings | None = None) -> list[s
     applied = await migrate(dsn, settings)
     await register_risks(dsn)
     return applied
+
+
+async def migrated(settings: Settings) -> list[str]:
+    """`prepare_database` on the database of the settings, once it answers.
+
+    Raises:
+        Unavailable: It did not answer within START_TIMEOUT, or does not let this role in.
+        RiskflowError: A statement was refused; its migration is rolled back.
+    """
+    await close(await open_database(settings, "migrate"))
+    try:
+        return await prepare_database(settings.dsn, settings)
+    except asyncpg.PostgresError as error:
+        raise RiskflowError(
+            f"database {settings.database_label} cannot be brought to this version: {error}"
+        ) from error
+
+
+async def created_topics(settings: Settings) -> list[str]:
+    """Topics that were missing on the broker of the settings, created once it answers.
+
+    Raises:
+        Unavailable: It did not answer within START_TIMEOUT.
+        RiskflowError: A topic could not be created, or an existing one would lose messages.
+    """
+    from producers.publisher import Publisher  # noqa: PLC0415 - brings the Kafka client
+    from producers.topics import create_topics  # noqa: PLC0415 - as above
+
+    async with Publisher(settings, "topics"):
+        return await create_topics(settings.kafka_bootstrap_servers, settings.topic_replication)
 
 
 async def register_risks(dsn: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
+import asyncpg
 from rich.console import Console
 
-from consumers.acceptor import plan
+from consumers.acceptor import plan, request_hash
 from ops import jobs
 from ops.context import database
 from ops.progress import RiskBars
@@ -90,6 +91,7 @@ async def send(settings: Settings, trigger: Trigger) -> str:
     """
     async with database(settings, "trigger") as connection:
         await plan(connection, trigger, settings)
+        await _check_id(connection, trigger)
     async with Publisher(settings) as publisher:
         await publisher.send(encode(topics.TRIGGERS, trigger, source="cli"))
     return str(trigger.job_id)
@@ -103,3 +105,14 @@ async def send_and_wait(
     async with database(settings, "trigger") as connection, bars:
         job_id = await send(settings, trigger)
         return await jobs.wait(connection, job_id, limit=limit, seen=bars.show)
+
+
+async def _check_id(connection: asyncpg.Connection, trigger: Trigger) -> None:
+    # The acceptor makes a dead letter of it, and --wait would show the other job as if it were this one.
+    job = await connection.fetchrow(
+        "SELECT request_hash FROM batch_job_logs WHERE job_id = $1", trigger.job_id
+    )
+    if job is not None and job["request_hash"] != request_hash(trigger):
+        raise RefusedTrigger(
+            f"job_id {trigger.job_id} belongs to another request; choose another id, or leave it out"
+        )

@@ -10,13 +10,9 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
-from schemas.broker import client_options, until_broker_answers
+from schemas.broker import MAX_REQUEST_BYTES, client_options, until_broker_answers
 from schemas.codec import Record
 from schemas.settings import Settings
-from schemas.topics import ALL_TOPICS
-
-REQUEST_OVERHEAD = 64 * 1024
-"""Bytes of a produce request beside the value: key, headers and framing (expert assumption)."""
 
 
 class Publisher:
@@ -40,13 +36,12 @@ class Publisher:
         self._producer = await until_broker_answers(self._settings, self._connect, stop)
 
     async def _connect(self) -> AIOKafkaProducer:
-        largest = max(topic.max_message_bytes for topic in ALL_TOPICS)
         producer = AIOKafkaProducer(
             **client_options(self._settings, self._name),
             acks="all",
             enable_idempotence=False,
             max_batch_size=1,
-            max_request_size=largest + REQUEST_OVERHEAD,
+            max_request_size=MAX_REQUEST_BYTES,
         )
         try:
             await producer.start()

@@ -11,6 +11,7 @@ from producers.publisher import Publisher
 from schemas.errors import Unavailable
 from schemas.settings import Settings
 from schemas.start import open_database
+from schemas.stop import closed, until_stopped
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -25,12 +26,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await (await open_database(settings, "producers", stop)).close()
         await publisher.start(stop)
         await offsets.start(stop)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(Bridge(settings, publisher, offsets).run(stop))
-            tasks.create_task(Dispatcher(settings, publisher, offsets).run(stop))
+        # A send waits through a broker's outage, but not through the end of its process.
+        await until_stopped(_work(settings, publisher, offsets, stop), stop)
     except Unavailable:
         if not stop.is_set():
             raise
     finally:
-        await offsets.stop()
-        await publisher.stop()
+        await asyncio.gather(closed(offsets.stop()), closed(publisher.stop()))
+
+
+async def _work(settings: Settings, publisher: Publisher, offsets: OffsetReader, stop: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(Bridge(settings, publisher, offsets).run(stop))
+        tasks.create_task(Dispatcher(settings, publisher, offsets).run(stop))

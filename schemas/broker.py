@@ -13,6 +13,13 @@ from schemas.start import until_answered
 
 T = TypeVar("T")
 
+MAX_REQUEST_BYTES = 100 << 20
+"""Largest request that a producer sends: Kafka's socket.request.max.bytes.
+
+The topics bound what may be stored, not their writers: a dead letter that its writer could not send would
+come back for ever.
+"""
+
 
 def client_options(settings: Settings, name: str) -> dict[str, Any]:
     """Arguments that producers, consumers and admin clients share; `name` is what the broker shows."""

@@ -17,6 +17,7 @@ from faust.types import StreamT
 from faust.types.transports import TransportT
 from yarl import URL
 
+from schemas.broker import MAX_REQUEST_BYTES
 from schemas.codec import Headers
 from schemas.errors import RiskflowError
 from schemas.settings import Settings
@@ -110,6 +111,7 @@ def create_app(settings: Settings, data_dir: Path) -> App:
         producer_acks=-1,
         # End offsets of the embedded broker count batches, so a batch must be one record.
         producer_max_batch_size=1,
+        producer_max_request_size=MAX_REQUEST_BYTES,
         stream_wait_empty=False,
         topic_allow_declare=False,
         topic_disable_leader=True,

@@ -162,6 +162,8 @@ class ClimateAgent:
         await self._send_all(await self._failures(event, error))
         self._dead_letters_in_a_row += 1
         if self._dead_letters_in_a_row > DEAD_LETTERS_IN_A_ROW:
+            # Otherwise the next start would meet the same letters again and get no further.
+            await self._commit()
             raise TooManyDeadLetters(
                 f"more than {DEAD_LETTERS_IN_A_ROW} dead letters in a row; last: {error}"
             )

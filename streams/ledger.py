@@ -89,15 +89,22 @@ async def patiently(pool: asyncpg.Pool, work: Callable[[asyncpg.Connection], Awa
         return await work(connection)
 
 
+async def _row(pool: asyncpg.Pool, chunk_id: str, query: str, *others: object) -> asyncpg.Record | None:
+    """The query's row for a chunk; None for an id that PostgreSQL's text cannot hold, so no chunk has it."""
+    if "\x00" in chunk_id:
+        return None
+    return await patiently(pool, lambda connection: connection.fetchrow(query, chunk_id, *others))
+
+
 async def take_up(pool: asyncpg.Pool, chunk_id: str) -> Start | None:
     """Note that the chunk is taken up, if it is wanted; None where the ledger does not know it."""
-    row = await patiently(pool, lambda connection: connection.fetchrow(_TAKE_UP, chunk_id, OPEN_STATES))
+    row = await _row(pool, chunk_id, _TAKE_UP, OPEN_STATES)
     return None if row is None else Start(**row)
 
 
 async def find(pool: asyncpg.Pool, chunk_id: str) -> tuple[Origin, list[Kind]] | None:
     """A chunk that is not done, by its id alone, and its job's kinds; None where there is none."""
-    row = await patiently(pool, lambda connection: connection.fetchrow(_FIND, chunk_id))
+    row = await _row(pool, chunk_id, _FIND)
     if row is None:
         return None
     origin = Origin(

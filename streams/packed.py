@@ -60,10 +60,10 @@ def unpack_months(first_year: int, packed: bytes) -> Series:
     """Months of climate_packed.
 
     Raises:
-        CorruptSeriesError: The bytes are not whole months, or the first year cannot be one.
+        CorruptSeriesError: The bytes are not whole months or none, or the first year cannot be one.
     """
     width = FLOAT.itemsize * len(MONTHLY_VARIABLES)
-    if len(packed) % width:
+    if not packed or len(packed) % width:
         raise CorruptSeriesError(
             f"climate_packed.months has {len(packed)} bytes, not a multiple of {width}; repack the cell"
         )
@@ -102,10 +102,13 @@ def _until(series: Series, stop: int) -> Series:
 
 
 def monthly_series(cells: int, parts: Parts, years: Years) -> MonthlySeries:
-    """Months of the cells to the end of `years`, from their start or the first stored year."""
+    """Months of the cells to the end of the year after `years`, from their start or the first stored year.
+
+    The heat that goes into the soil in the last December is known by the next January.
+    """
     first = min([years.start * MONTHS, *(part.first for of in parts.values() for part in of)])
     first -= first % MONTHS
-    block = _block(cells, parts, len(MONTHLY_VARIABLES), first, (years.end + 1) * MONTHS)
+    block = _block(cells, parts, len(MONTHLY_VARIABLES), first, (years.end + 2) * MONTHS)
     return MonthlySeries(first // MONTHS, dict(zip(MONTHLY_VARIABLES, block, strict=True)))
 
 

@@ -27,6 +27,9 @@ from streams.risk_tables import risk_tables
 
 log = structlog.get_logger(__name__)
 
+FINISH_SECONDS = 8.0
+"""How long what is held may take after a stop: less than a supervisor's 10 s (expert assumption)."""
+
 LONGEST_PAUSE = 5.0
 """Longest wait between two tries to connect [s] (expert assumption)."""
 
@@ -67,11 +70,21 @@ async def _work(app: App, pool: asyncpg.Pool, tables: RiskTables, stop: asyncio.
     if app.crash_reason is not None:
         end_process(EXIT_CRASHED, app.crash_reason)
     log.info("worker stopping")
-    await agent.finish()
-    await app.stop()
+    finishing = asyncio.create_task(_finish(app, agent))
+    done, _ = await asyncio.wait({finishing}, timeout=FINISH_SECONDS)
+    if not done:
+        # Without a broker Faust waits for ever, cancelled or not.
+        log.warning("not finished within %g s; what is held comes again at the next start", FINISH_SECONDS)
+        end_process(EXIT_CRASHED, None)
+    finishing.result()
     starting.cancel()
     await asyncio.gather(starting, ended, return_exceptions=True)
     log.info("worker stopped")
+
+
+async def _finish(app: App, agent: ClimateAgent) -> None:
+    await agent.finish()
+    await app.stop()
 
 
 def _stop_signal() -> asyncio.Event:

@@ -77,7 +77,7 @@ def print_summaries(
     table.add_column("mean AAL", justify="right", no_wrap=True)
     for level in LEVELS:
         table.add_column(level, justify="right", min_width=6)
-    table.add_column("missing", min_width=7)
+    table.add_column("gaps")
     for risk in risks:
         table.add_row(
             risk.risk_type + ("*" if risk.risk_type in assumed else ""),

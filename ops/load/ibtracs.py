@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -37,6 +38,9 @@ ALLOWED = {
 }
 """Possible values of the columns [degrees, degrees, kt, hPa, nautical miles]; expert assumption."""
 
+UNREADABLE = (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error)
+"""What a file raises that is not there, damaged or no text."""
+
 
 class StormRow(NamedTuple):
     """A row of the table `storms`; wind [10-minute, m/s], pressure [hPa] and radius [km] may be missing."""
@@ -60,15 +64,23 @@ def read_ibtracs(path: Path, agency: Agency) -> Iterator[StormRow]:
             `jtwc`, 1-minute winds.
 
     Raises:
-        InvalidFile: a column is missing or a value impossible; names line, column and reason.
+        InvalidFile: it cannot be read, a column is missing or a value impossible; names line, column
+            and reason.
     """
-    with _opened(path) as lines:
-        table = csv.DictReader(lines)
-        missing = {"track_id", "time", "lat", "lon", "wind", "slp"} - set(table.fieldnames or ())
-        if missing:
-            raise InvalidFile(f"{path}: line 1: no column {', '.join(sorted(missing))}")
-        for record in table:
-            yield _row(record, TEN_MINUTE[agency] * KNOT, f"{path}: line {table.line_num}")
+    try:
+        with _opened(path) as lines:
+            yield from _rows(lines, path, TEN_MINUTE[agency] * KNOT)
+    except UNREADABLE as error:
+        raise InvalidFile(f"{path}: cannot be read as CSV text in UTF-8: {error}") from error
+
+
+def _rows(lines: TextIO, path: Path, wind_unit: float) -> Iterator[StormRow]:
+    table = csv.DictReader(lines)
+    missing = {"track_id", "time", "lat", "lon", "wind", "slp"} - set(table.fieldnames or ())
+    if missing:
+        raise InvalidFile(f"{path}: line 1: no column {', '.join(sorted(missing))}")
+    for record in table:
+        yield _row(record, wind_unit, f"{path}: line {table.line_num}")
 
 
 def packaged_ibtracs(agency: Agency) -> Path | None:

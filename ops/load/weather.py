@@ -76,6 +76,29 @@ class CellDays:
         values = {name: array[cells, :days] for name, array in self.values.items()}
         return DailyBlock(self.first_year, **values)
 
+    def preceded_by(self, history: CellDays) -> None:
+        """Take the cells' `history` for the days before the first month that is `present`.
+
+        Each cell by its own first month, so that no number depends on the cells beside it. `present`
+        stays: the days are not these files' rows of the scenario.
+        """
+        places = {cell: place for place, cell in enumerate(history.cells)}
+        ahead = first_day(self.first_year) - first_day(history.first_year)
+        for here, cell in enumerate(self.cells):
+            there = places.get(cell)
+            if there is None:
+                continue
+            begin = max(0, -ahead)
+            end = min(self._month_start(int(self.present[here].argmax())), history.present.shape[1] - ahead)
+            if begin < end:
+                for name, array in self.values.items():
+                    array[here, begin:end] = history.values[name][there, begin + ahead : end + ahead]
+
+    def _month_start(self, day: int) -> int:
+        """The first day of the month of a day, both counted from the first day."""
+        start = first_day(self.first_year)
+        return date.fromordinal(start + day + EPOCH).replace(day=1).toordinal() - EPOCH - start
+
 
 class WeatherStore:
     """Takes blocks of daily weather and stores what METHODS section 0 says.
@@ -111,6 +134,8 @@ class WeatherStore:
 
     async def add(self, days: CellDays) -> None:
         """Compute a block and stage it; of the same cells `historical` has to come first."""
+        if self._history is not None and days.scenario != HISTORICAL:
+            days.preceded_by(self._history)
         block = days.block
         limits = await self._limits(days, block)
         indices = daily_indices(block, days.latitude, limits, self._codes_before(days))

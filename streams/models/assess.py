@@ -53,7 +53,7 @@ def assess_risk(
         edges=estimate.edges,
         probability=probability,
         damage=damage,
-        aal=probability @ damage,
+        aal=(probability * damage).sum(axis=1),
         aal_p05=None if low is None else blank(low, reason),
         aal_p95=None if high is None else blank(high, reason),
         hazard_score=score,

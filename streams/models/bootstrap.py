@@ -48,7 +48,7 @@ def aal_interval(
     for block in np.split(cells, range(step, len(cells), step)):
         drawn = _resampled(annual, block, seeds[block])
         probability = risk.estimate(inputs, drawn, edges).probability
-        aal[block] = (probability @ damage).reshape(len(block), DRAWS)
+        aal[block] = (probability * damage).sum(axis=1).reshape(len(block), DRAWS)
     low, high = _percentiles(aal)
     return low, high
 

@@ -15,6 +15,9 @@ WORST_SHARE = 0.2
 LEVEL_BOUNDS = np.array([20.0, 40.0, 60.0, 80.0])
 """Scores of 100 at which the next level begins [1]; METHODS, section 1."""
 
+SCORE_DECIMALS = 12
+"""Decimals of a score: the last bits of a sum must not put a score of 20 under its level [1]."""
+
 LEVELS = ("Very Low", "Low", "Medium", "High", "Very High")
 
 
@@ -28,12 +31,14 @@ def expected_shortfall(probability: Array) -> Array:
     worse = np.cumsum(worst_first, axis=1) - worst_first
     taken = np.clip(WORST_SHARE - worse, 0.0, worst_first)
     severities = np.linspace(1.0, 0.0, probability.shape[1])
-    return np.asarray(taken @ severities / WORST_SHARE)
+    # A sum, not a matrix product: a cell's number must not depend on the cells beside it.
+    return np.asarray((taken * severities).sum(axis=1) / WORST_SHARE)
 
 
 def hazard_score(probability: Array, susceptibility: Array) -> Array:
-    """S times the site's susceptibility, (cells,), at most 1."""
-    return np.minimum(expected_shortfall(probability) * susceptibility, 1.0)
+    """S times the site's susceptibility, (cells,), at most 1, to SCORE_DECIMALS."""
+    score = np.minimum(expected_shortfall(probability) * susceptibility, 1.0)
+    return np.asarray(np.round(score, SCORE_DECIMALS))
 
 
 def hazard_level(score: Array) -> Labels:

@@ -118,3 +118,18 @@ async def test_services_stop_on_sigterm_within_their_time_and_with_code_zero(gri
     await grid.services.stop()
     codes = {name: instance.exit_code for name, instance in grid.services.instances.items()}
     assert codes == dict.fromkeys(codes, 0)
+
+
+async def test_services_stop_within_their_time_though_the_broker_is_gone(grid):
+    await grid.services.start()
+    await grid.trigger("climate", "cut-off")
+    await grid.until("SELECT chunks_done >= 1 FROM batch_job_logs WHERE job_id = 'cut-off'")
+    grid.broker.kill()
+    await grid.broker.wait_exit()
+    await grid.services.stop()
+    codes = {name: instance.exit_code for name, instance in grid.services.instances.items()}
+    # The worker says with 3 that it could not send what it held; a supervisor's SIGKILL would be -9.
+    assert codes["sink"] == codes["producers"] == 0
+    assert codes["worker"] in {0, 3}
+    logged = [len(path.read_text().splitlines()) for path in grid.logs.glob("*.log")]
+    assert max(logged) < 100

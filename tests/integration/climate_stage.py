@@ -182,7 +182,9 @@ class Stage:
     async def build(cls, broker: EmbeddedBroker, database_url: str) -> Stage:
         """Create the topics and connect."""
         await create_topics(broker.address, 1)
-        producer = AIOKafkaProducer(bootstrap_servers=broker.address, acks="all", max_batch_size=1)
+        producer = AIOKafkaProducer(
+            bootstrap_servers=broker.address, acks="all", max_batch_size=1, max_request_size=2 << 20
+        )
         reader = AIOKafkaConsumer(
             *(PROBABILITIES.name, HAZARDS.name, dead_letters(GRID_CHUNKS).name),
             bootstrap_servers=broker.address,

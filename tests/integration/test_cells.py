@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from streams.cells import input_groups, read_cells, read_chunk, read_tracks
+from streams.models.assess import assess_risk
 from streams.models.inputs import CellInputs, Years
 from streams.models.risks import RISKS
+from streams.models.tables import builtin_tables
 from streams.packed import CorruptSeriesError
 from streams.request import Request
 from streams.tracks import JOBS_KEPT, JobTracks, read_fixes
@@ -88,8 +90,9 @@ async def test_months_come_in_the_order_of_the_cells_with_nan_where_nothing_is_s
     assert series is inputs.baseline_months
     assert series.first_year == 1985
     busan, nowhere, seoul = series.values["ta"]
-    assert len(seoul) == 12 * (2020 - 1985 + 1)
-    np.testing.assert_allclose(seoul[[0, 11, -1]], [1985.01, 1985.12, 2020.12])
+    # A year more than the window's: the soil heat of its last December looks one month ahead.
+    assert len(seoul) == 12 * (2021 - 1985 + 1)
+    np.testing.assert_allclose(seoul[[0, 11, -1]], [1985.01, 1985.12, 2021.12])
     assert np.isnan(busan[: 12 * 6]).all()
     np.testing.assert_array_equal(busan[12 * 6 : 12 * 6 + 4], [-1991, -1991, np.nan, -1991])
     assert np.isnan(nowhere).all()
@@ -109,11 +112,46 @@ async def test_a_scenario_is_preceded_by_historical_up_to_its_first_month(
     joined = inputs.months.values["ta"][0]
     start = 12 * (2021 - inputs.months.first_year)
     assert inputs.months.first_year == 1991
-    assert len(joined) == 12 * 60
+    assert len(joined) == 12 * 61
     np.testing.assert_array_equal(joined[start - 1 : start + 4], [1, 1, 1, 2, 2])
     assert np.isnan(joined[start + 12 + 5])
     assert (inputs.baseline_months.values["ta"] == 1.0).all()
-    assert inputs.baseline_months.values["ta"].shape == (1, 360)
+    assert inputs.baseline_months.values["ta"].shape == (1, 12 * 31)
+
+
+async def test_a_year_has_the_same_drought_in_whatever_window_it_ends(database: asyncpg.Connection) -> None:
+    rows = [
+        (*SEOUL, year, month, mean, mean + 5, mean - 5, 60.0 + 7 * ((5 * year + 3 * month) % 11))
+        for year in range(1991, 2023)
+        for month in range(1, 13)
+        for mean in [13 - 14 * np.cos(np.pi * (month - 1) / 6) + (year * month) % 5]
+    ]
+    await database.executemany(
+        "INSERT INTO climate_data (latitude, longitude, year, month, ta, tamax, tamin, rn, rhm, ws, si) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 60, 2.5, 14)",
+        rows,
+    )
+    await database.execute(
+        "INSERT INTO grid_cells (latitude, longitude, elevation_m) VALUES ($1, $2, 86) "
+        "ON CONFLICT (latitude, longitude) DO UPDATE SET elevation_m = 86",
+        *SEOUL,
+    )
+    await database.execute("SELECT riskflow.repack()")
+
+    async def index_of_2020(end: int) -> float:
+        inputs = await read_cells(
+            database,
+            [SEOUL],
+            scenario="historical",
+            window=Years(end - 29, end),
+            baseline=BASELINE,
+            risks=["drought"],
+        )
+        assessment = assess_risk(inputs, RISKS["drought"], builtin_tables())
+        assert assessment.basis[0] == "et0: penman-monteith"
+        return float(assessment.intensity[0, assessment.years == 2020][0])
+
+    assert await index_of_2020(2020) == await index_of_2020(2022)
 
 
 async def test_a_cell_without_the_scenario_has_nothing_of_it(database: asyncpg.Connection) -> None:
@@ -213,6 +251,7 @@ async def test_only_what_the_risks_read_is_read(database: asyncpg.Connection) ->
     ("change", "words"),
     [
         ("months = substring(months for 1000)", "1000 bytes, not a multiple of 64"),
+        ("months = ''", "0 bytes, not a multiple of 64"),
         ("first_year = 19910", "first_year is 19910"),
     ],
 )
@@ -228,7 +267,7 @@ async def test_damaged_months_of_a_cell_are_told_apart(
     assert list(reading.corrupt_months) == [0]
     assert words in reading.corrupt_months[0]
     assert np.isnan(reading.inputs.months.values["ta"][0]).all()
-    assert np.isfinite(reading.inputs.months.values["ta"][1]).all()
+    assert np.isfinite(reading.inputs.months.values["ta"][1, : 12 * len(BASELINE)]).all()
     with pytest.raises(CorruptSeriesError, match=r"cell 37\.571, 126\.966: climate_packed"):
         await read(database, [SEOUL, BUSAN], "historical", "drought")
 
@@ -309,7 +348,7 @@ async def test_the_tracks_of_a_job_are_read_once_and_few_jobs_are_kept(database:
 async def test_cells_are_matched_to_six_decimals(database: asyncpg.Connection) -> None:
     await months(database, (37.123456, -0.000001), 1991, 2020)
     inputs = await read(database, [(37.1234561, -0.0000011)], "historical", "drought")
-    assert np.isfinite(inputs.months.values["ta"]).all()
+    assert np.isfinite(inputs.months.values["ta"][0, : 12 * len(BASELINE)]).all()
 
 
 async def test_packed_months_are_big_endian_and_month_major(database: asyncpg.Connection) -> None:

@@ -252,6 +252,32 @@ async def test_a_chunk_that_the_ledger_does_not_know_is_a_dead_letter_only(stage
     assert stage.found(PROBABILITIES.name, "stranger:1") == []
 
 
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("largest", b'{"text": "' + b"x" * 1_040_000 + b'"}'),
+        ("nul\0key", b"no json"),
+        (
+            "nul-id",
+            (
+                b'{"job_id": "j", "job_seq": 1, "chunk_id": "j:\\u0000", "chunk": 1, "chunks": 1, '
+                b'"kinds": ["hazard"], "risks": ["drought"], "scenario": "s", "cells": [[1, 2]], '
+                b'"window": {"start": 2000, "end": 2001}, "baseline": {"start": 2000, "end": 2001}}'
+            ),
+        ),
+    ],
+)
+async def test_no_letter_is_too_large_or_too_odd_for_the_worker(stage: Stage, key: str, value: bytes) -> None:
+    (following,) = await stage.plan(f"after-{key[:3]}-{len(value)}", [CELLS[:1]])
+    await stage.send_raw(key.encode(), value, [])
+    await stage.send(following)
+
+    assert (await stage.results(following))["hazard"].get("failure") is None
+    (letter,) = await stage.records(LETTERS, key)
+    assert letter.value == value
+
+
 async def test_a_chunk_taken_up_before_is_computed_alone(stage: Stage, worker: Worker) -> None:
     before, again, after = await stage.plan("again", [CELLS[:2], CELLS[2:4], CELLS[4:]])
     await stage.database.execute("UPDATE batch_job_chunks SET starts = 1 WHERE chunk_id = 'again:2'")

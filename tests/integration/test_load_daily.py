@@ -169,6 +169,45 @@ async def test_a_scenario_goes_on_where_the_history_of_its_file_ends(
     assert fresh["fwi_max"] < joined["fwi_max"]
 
 
+async def test_a_scenario_from_july_has_the_history_up_to_june_whatever_stands_beside_it(
+    connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    past = dates(date(1991, 1, 1), date(2020, 12, 31))
+    july, january = date(2019, 7, 1), date(2021, 1, 1)
+    early, late = dates(july, date(2021, 12, 31)), dates(january, date(2021, 12, 31))
+
+    def wetter(day: date) -> str:
+        tmax, tmin, _ = summery(day).split(",")
+        return f"{tmax},{tmin},{300 if (day.month, day.day) == (5, 1) and day.year == 2019 else 7}"
+
+    lines = weather(past, wetter, extra=",50,3,historical")
+    lines += weather(early, summery, extra=",50,3,ssp585")
+    lines += weather(past, summery, "10,20", extra=",50,3,historical")
+    beside = weather(late, summery, "10,20", extra=",50,3,ssp585")
+    header = f"{HEADER},rh,wind,scenario\n"
+    await load("daily", [written(tmp_path, header + lines + beside)], connection, OPTIONS)
+    first = await connection.fetchrow(
+        "SELECT rx1day, wsdi, fwi_max, valid_days FROM climate_extremes "
+        "WHERE scenario = 'ssp585' AND year = 2019"
+    )
+    assert (first["rx1day"], first["valid_days"]) == (300.0, 365)
+    assert first["wsdi"] is not None
+    assert first["fwi_max"] > 0
+    months = await connection.fetchval(
+        "SELECT min(month) FROM climate_data WHERE scenario = 'ssp585' AND year = 2019"
+    )
+    assert months == 7
+
+    # The scenario of the second cell begins later than that of the first: its codes go on all the same.
+    query = (
+        "SELECT fwi_days, fwi_max FROM climate_extremes WHERE latitude = 10 AND year = 2021 AND scenario = $1"
+    )
+    joined = await connection.fetchrow(query, "ssp585")
+    whole = header + weather(past + late, summery, "10,20", extra=",50,3,historical")
+    await load("daily", [written(tmp_path, whole)], connection, OPTIONS)
+    assert await connection.fetchrow(query, "historical") == joined
+
+
 async def test_a_later_file_leaves_what_it_does_not_carry(
     connection: asyncpg.Connection, tmp_path: Path
 ) -> None:

@@ -54,7 +54,7 @@ async def test_every_record_counts_as_one_offset_and_keeps_its_order(settings: S
 
 
 async def test_one_record_that_cannot_be_sent_does_not_hold_up_the_others(settings: Settings) -> None:
-    huge = Record(HAZARDS.name, b"k", b"x" * (5 << 20), [])
+    huge = Record(HAZARDS.name, b"k", b"x" * (101 << 20), [])
     async with Publisher(settings) as publisher:
         first, middle, last = await publisher.send_all(
             [(Record(HAZARDS.name, b"k", b"1", []), 0), (huge, 0), (Record(HAZARDS.name, b"k", b"2", []), 0)]

@@ -358,7 +358,7 @@ async def test_signal_during_the_start_stops_what_was_started(data_dir: Path) ->
         assert len(family) >= 2
         main.send_signal(signal.SIGTERM)
         _, errors = await asyncio.wait_for(main.communicate(), 20)
-        assert errors.decode().splitlines()[-1] == "ops.stack.Interrupted: stopped by SIGTERM"
+        assert errors.decode().splitlines()[-1] == "ops.stack.stack.Interrupted: stopped by SIGTERM"
         assert [each for each in family if each.is_running()] == []
 
 

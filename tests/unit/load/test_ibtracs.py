@@ -90,3 +90,13 @@ def test_the_packaged_records_are_read_whole(agency: Agency, fixes: int, storms:
     assert sum(row.wind_ms is not None for row in rows) == winds
     assert all(-180 <= row.longitude < 180 for row in rows)
     assert {row.time.year for row in rows} == set(range(1980, 2025))
+
+
+def test_a_file_that_cannot_be_read_is_refused_with_its_name(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.csv.gz"
+    damaged.write_bytes(gzip.compress(b"track_id,time\n" * 500)[:40])
+    foreign = tmp_path / "foreign.csv"
+    foreign.write_bytes("track_id,time,lat,lon,wind,slp\nM\u00e9,".encode("latin-1"))
+    for path in (tmp_path / "nosuch.csv", damaged, foreign):
+        with pytest.raises(InvalidFile, match=f"{path.name}: cannot be read"):
+            list(read_ibtracs(path, "wmo"))

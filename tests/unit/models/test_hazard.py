@@ -40,6 +40,27 @@ def test_levels_begin_at_20_40_60_and_80() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("years_per_bin", "points"),
+    [
+        ((18, 1, 0, 1, 0, 0), 20),
+        ((16, 4, 0, 0, 0, 0), 20),
+        ((0, 30, 0, 0, 0, 0), 20),
+        ((16, 1, 2, 1, 0, 0), 40),
+        ((0, 0, 30, 0, 0, 0), 40),
+        ((17, 0, 0, 0, 0, 3), 75),
+        ((16, 1, 0, 0, 0, 3), 80),
+    ],
+)
+def test_a_score_on_a_bound_is_in_the_level_that_begins_there(
+    years_per_bin: tuple[int, ...], points: int
+) -> None:
+    counts = np.array([years_per_bin])
+    score = hazard_score(counts / counts.sum(), ONES)
+    assert 100 * score[0] == points
+    assert hazard_level(score)[0] == ("Very Low", "Low", "Medium", "High", "Very High")[points // 20]
+
+
 def test_a_cell_without_probabilities_has_no_score() -> None:
     probability = np.array([[0.5, 0.5], [np.nan, np.nan]])
     score = hazard_score(probability, np.ones(2))

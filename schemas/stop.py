@@ -1,0 +1,48 @@
+"""Ending in time when told to stop, whoever else does not answer any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+CLOSE_SECONDS = 2.0
+"""How long a client may take to say goodbye to its broker (expert assumption)."""
+STOP_SECONDS = 5.0
+"""How long work may go on after a stop; with the goodbyes less than a supervisor's 10 (expert assumption)."""
+
+log = structlog.get_logger(__name__)
+
+
+async def until_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+    """Run `work`, which ends by itself after `stop`; cancel it when that takes longer than STOP_SECONDS.
+
+    Raises:
+        Exception: That of the work.
+    """
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({working}, timeout=STOP_SECONDS)
+        if not done:
+            log.warning("stopped in the middle of the work; its next start does the rest")
+    finally:
+        stopping.cancel()
+        working.cancel()
+        await asyncio.wait({working})
+    if not working.cancelled():
+        working.result()
+
+
+async def closed(closing: Coroutine[Any, Any, None]) -> None:
+    """Disconnect a client; give up after CLOSE_SECONDS, because without a broker it would try for ever."""
+    task = asyncio.create_task(closing)
+    done, _ = await asyncio.wait({task}, timeout=CLOSE_SECONDS)
+    if done:
+        task.result()
+        return
+    task.cancel()
+    log.warning("disconnected without a goodbye: the broker does not answer")
