@@ -21,6 +21,17 @@ NOISY = {
 }
 """Least levels of libraries whose lower levels retell what our own lines say."""
 
+OUTAGE_SECONDS = 30.0
+"""Silence after which the next error belongs to another outage [s] (expert assumption)."""
+
+CLIENT = "aiokafka"
+
+NOISE = ("Topic creation disabled!",)
+"""Beginnings of lines that say what the app's own settings ask for."""
+
+LIFE_OF_PARTS = "[^"
+"""Beginning of Faust's lines on the start and stop of its own parts; the worker says when it is ready."""
+
 
 def configure(settings: Settings, service: str) -> None:
     """Send structlog and standard logging through one formatter.
@@ -46,6 +57,7 @@ def configure(settings: Settings, service: str) -> None:
         # On a terminal the supervisor puts the name before each line.
         structlog.contextvars.bind_contextvars(service=service)
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(OneLineAnOutage())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -57,6 +69,27 @@ def configure(settings: Settings, service: str) -> None:
     root.setLevel(settings.log_level)
     for name, level in NOISY.items():
         logging.getLogger(name).setLevel(max(level, logging.getLevelName(settings.log_level)))
+
+
+class OneLineAnOutage(logging.Filter):
+    """Passes the first error of the Kafka client and then none until it was silent for OUTAGE_SECONDS."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = -OUTAGE_SECONDS
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written."""
+        text = str(record.msg)
+        if text.startswith(NOISE) or (text.startswith(LIFE_OF_PARTS) and record.levelno <= logging.INFO):
+            return False
+        if record.name.partition(".")[0] != CLIENT or record.levelno < logging.WARNING:
+            return True
+        before, self._last = self._last, record.created
+        if record.created - before < OUTAGE_SECONDS:
+            return False
+        record.msg, record.args = f"the broker does not answer: {record.getMessage()}", ()
+        return True
 
 
 def _rendering(settings: Settings) -> list[structlog.typing.Processor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import tempfile
@@ -15,11 +16,10 @@ from rich.console import Console
 from ops.logs import configure
 from ops.setup import prepare_database
 from ops.stack.stack import Hooks, Service, Stack
-from ops.stack.supervisor import prefixed
+from ops.stack.supervisor import FOLDER_VARIABLE, INSTANCE_VARIABLE, prefixed
 from schemas.database import connect
 from schemas.errors import InvalidSettings, RiskflowError
 from schemas.settings import Settings
-from streams.quiet import quieten
 
 ADDRESSES = {
     "database_url",
@@ -38,6 +38,10 @@ def run_worker(settings: Settings, data_dir: Path | None) -> None:
     from streams.worker import main  # noqa: PLC0415 - only the worker imports SciPy, numba and Faust
 
     configure(settings, "worker")
+    stack, instance = os.environ.get(FOLDER_VARIABLE), os.environ.get(INSTANCE_VARIABLE)
+    if data_dir is None and stack and instance:
+        # A killed worker cannot remove its folder, but the stack's goes with the stack.
+        data_dir = Path(stack) / "workers" / instance
     if data_dir is not None:
         sys.exit(main(settings, data_dir))
     with tempfile.TemporaryDirectory(prefix="riskflow-worker-") as folder:
@@ -51,7 +55,6 @@ def run_service(settings: Settings, name: str) -> None:
         Unavailable: Database or broker did not answer within START_TIMEOUT.
     """
     configure(settings, name)
-    quieten()
     try:
         asyncio.run(_until_signal(settings, name))
     except ExceptionGroup as fault:

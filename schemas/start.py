@@ -17,7 +17,7 @@ from tenacity import (
     wait_exponential,
 )
 
-from schemas.database import connect
+from schemas.database import connect, create_pool
 from schemas.errors import Unavailable
 from schemas.faults import is_passing
 from schemas.settings import Settings
@@ -82,14 +82,31 @@ async def open_database(
     Raises:
         Unavailable: It did not answer in time, or does not let this user in.
     """
+    return await _until_database_answers(
+        settings, lambda: connect(settings.dsn, application=application), stop
+    )
+
+
+async def open_pool(
+    settings: Settings, application: str, size: int, stop: asyncio.Event | None = None
+) -> asyncpg.Pool:
+    """A pool of at most `size` connections, waited for as `open_database` does.
+
+    Raises:
+        Unavailable: The database did not answer in time, or does not let this user in.
+    """
+    return await _until_database_answers(
+        settings, lambda: create_pool(settings.dsn, application=application, size=size), stop
+    )
+
+
+async def _until_database_answers(
+    settings: Settings, attempt: Callable[[], Awaitable[T]], stop: asyncio.Event | None
+) -> T:
     label = f"database {settings.database_label}"
     try:
         return await until_answered(
-            label,
-            lambda: connect(settings.dsn, application=application),
-            limit=settings.start_timeout,
-            passing=is_passing,
-            stop=stop,
+            label, attempt, limit=settings.start_timeout, passing=is_passing, stop=stop
         )
     except asyncpg.PostgresError as error:
         raise Unavailable(f"{label} refuses the connection: {error}") from error

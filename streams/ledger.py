@@ -10,6 +10,7 @@ import asyncpg
 import structlog
 from tenacity import RetryCallState, retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from schemas.faults import is_passing
 from schemas.messages import Kind, Window
 from streams.results import Origin
 
@@ -21,9 +22,6 @@ PATIENCE = 120.0
 
 LONGEST_PAUSE = 5.0
 """Longest wait between two tries [s] (expert assumption)."""
-
-TRANSIENT_CLASSES = ("08", "40", "53", "55", "57")
-"""SQLSTATE classes that pass: connection, rollback, resources, lock, operator; DESIGN, section 3."""
 
 OPEN_STATES = ("pending", "running")
 
@@ -58,13 +56,6 @@ class Start:
         return self.kinds_left > 0 and self.status in OPEN_STATES
 
 
-def is_transient(error: BaseException) -> bool:
-    """Whether the same statement may succeed a little later."""
-    if isinstance(error, asyncpg.PostgresError):
-        return str(error.sqlstate or "")[:2] in TRANSIENT_CLASSES
-    return isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError | TimeoutError)
-
-
 def _tell(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     log.warning(
@@ -73,7 +64,7 @@ def _tell(state: RetryCallState) -> None:
 
 
 @retry(
-    retry=retry_if_exception(is_transient),
+    retry=retry_if_exception(is_passing),
     stop=stop_after_delay(PATIENCE),
     wait=wait_random_exponential(multiplier=0.1, max=LONGEST_PAUSE),
     before_sleep=_tell,

@@ -11,27 +11,21 @@ from pathlib import Path
 
 import asyncpg
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay, wait_exponential
 
-from schemas.database import create_pool
 from schemas.errors import Unavailable
 from schemas.settings import Settings
+from schemas.start import open_pool
 from streams import models
 from streams.app import EXIT_CRASHED, App, attach, create_app, end_process, require_compiled_iterator
 from streams.broker import wait_for_topics
 from streams.climate import WINDOW, ClimateAgent
-from streams.ledger import is_transient
 from streams.models.tables import RiskTables
-from streams.quiet import quieten
 from streams.risk_tables import risk_tables
 
 log = structlog.get_logger(__name__)
 
 FINISH_SECONDS = 8.0
 """How long what is held may take after a stop: less than a supervisor's 10 s (expert assumption)."""
-
-LONGEST_PAUSE = 5.0
-"""Longest wait between two tries to connect [s] (expert assumption)."""
 
 
 async def run(settings: Settings, data_dir: Path) -> None:
@@ -44,16 +38,19 @@ async def run(settings: Settings, data_dir: Path) -> None:
         RiskflowError: RISKS_FILE cannot be used, or Faust lacks its compiled iterator.
     """
     stop = _stop_signal()
-    quieten()
     require_compiled_iterator()
     tables = risk_tables(settings)
     compile_kernels()
-    pool = await connected_pool(settings)
     try:
-        await wait_for_topics(settings)
-        await _work(create_app(settings, data_dir), pool, tables, stop)
-    finally:
-        await pool.close()
+        pool = await open_pool(settings, "worker", WINDOW, stop)
+        try:
+            await wait_for_topics(settings, stop)
+            await _work(create_app(settings, data_dir), pool, tables, stop)
+        finally:
+            await pool.close()
+    except Unavailable:
+        if not stop.is_set():
+            raise
 
 
 async def _work(app: App, pool: asyncpg.Pool, tables: RiskTables, stop: asyncio.Event) -> None:
@@ -103,29 +100,3 @@ def compile_kernels() -> None:
         if compile_module is not None:
             compile_module()
     log.info("kernels ready", seconds=round(time.perf_counter() - begun, 2))
-
-
-async def connected_pool(settings: Settings) -> asyncpg.Pool:
-    """Connections for as many chunks as the agent works on.
-
-    Raises:
-        Unavailable: The database did not answer within START_TIMEOUT, or refuses the login.
-    """
-    where, limit = f"database {settings.database_label}", settings.start_timeout
-
-    def tell(_state: RetryCallState) -> None:
-        log.warning("%s does not answer; retrying for %g s", where, limit)
-
-    retrying = AsyncRetrying(
-        retry=retry_if_exception(is_transient),
-        stop=stop_after_delay(limit),
-        wait=wait_exponential(multiplier=0.25, max=LONGEST_PAUSE),
-        before_sleep=tell,
-        reraise=True,
-    )
-    try:
-        return await retrying(create_pool, settings.dsn, application="worker", size=WINDOW)
-    except asyncpg.PostgresError as error:
-        raise Unavailable(f"{where} refuses: {error}") from error
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
-        raise Unavailable(f"{where} does not answer (waited {limit:g} s)") from error

@@ -28,7 +28,7 @@ from ops.stack.registry import (
     withdraw,
 )
 from ops.stack.servers import EmbeddedBroker, EmbeddedPostgres
-from ops.stack.supervisor import RestartPolicy, Service, Supervisor
+from ops.stack.supervisor import FOLDER_VARIABLE, RestartPolicy, Service, Supervisor
 from schemas.errors import RiskflowError
 
 __all__ = ["Hooks", "Interrupted", "Service", "Stack", "StackState", "running_stack"]
@@ -190,7 +190,7 @@ class Stack:
             policy=self._policy,
             on_change=self._record,
         )
-        self.supervisor.env = self.state().environment()
+        self.supervisor.env = {**self.state().environment(), FOLDER_VARIABLE: str(self.data_dir)}
         for file in self._files:
             self._exits.callback(withdraw, file)
         self._record()

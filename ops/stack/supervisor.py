@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 10.0  # between SIGTERM and SIGKILL (expert assumption)
 INSTANCE_VARIABLE = "RISKFLOW_INSTANCE"
+FOLDER_VARIABLE = "RISKFLOW_STACK_FOLDER"
+"""Where a stack tells its services its data directory, in which each may make a folder of its own."""
 
 
 @dataclass(frozen=True, slots=True)
