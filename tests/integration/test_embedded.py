@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import stat
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -211,12 +212,29 @@ async def test_programs_in_a_closed_folder_are_copied_and_run(tmp_path: Path) ->
 
 
 @as_root
-async def test_data_in_a_closed_folder_are_refused_with_the_folder_named() -> None:
+async def test_data_in_a_closed_folder_of_another_user_are_refused_with_the_folder_named() -> None:
     with locked_data_dir(None) as home:
         (home / "closed").mkdir(mode=0o700)
+        os.chown(home / "closed", 2**31 - 9, 2**31 - 9)
         with pytest.raises(RiskflowError, match=r"'nobody'.*cannot enter .*/closed, .* under /var/tmp"):
             await EmbeddedPostgres(home / "closed" / "postgresql").start()
         assert stat.S_IMODE((home / "closed").stat().st_mode) == 0o700
+
+
+@as_root
+async def test_data_in_a_closed_folder_of_roots_open_it_to_nobody_else(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    server = EmbeddedPostgres(closed / "postgresql", durable=False)
+    await server.start()
+    await server.wait_ready()
+    assert await query(server.url, "SELECT 1") == 1
+    await server.stop()
+    stranger = Account("stranger", uid=2**31 - 7, gid=2**31 - 7)
+    assert barrier(closed, stranger) is not None
+    assert stat.S_IMODE(closed.stat().st_mode) & 0o067 == 0
+    looking = await asyncio.create_subprocess_exec("ls", closed, user="nobody", stderr=subprocess.DEVNULL)
+    assert await looking.wait() != 0, "the right is to pass through, not to look around"
 
 
 def test_barrier_names_the_first_closed_step() -> None:
