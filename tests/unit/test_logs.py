@@ -9,7 +9,6 @@ import structlog
 from ops.logs import configure
 from schemas.settings import Settings
 
-
 # Put together here, so that no line of this file shows it in a traceback.
 SECRET = "-".join(["hush"] * 2)
 
