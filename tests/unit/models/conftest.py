@@ -1,10 +1,9 @@
-"""Inputs of a chunk with only what a test names, and the place of the shared records."""
+"""Inputs of a chunk with only what a test names."""
 
 from __future__ import annotations
 
 import csv
 import gzip
-import os
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -28,16 +27,6 @@ from streams.models.inputs import (
 BASELINE = Years(1991, 2020)
 
 MakeInputs = Callable[..., CellInputs]
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder of real records beside the repository, or a skip."""
-    beside = Path(__file__).resolve().parents[4] / "shared"
-    data = Path(os.environ.get("RISKFLOW_SHARED", beside)) / "data"
-    if not data.is_dir():
-        pytest.skip(f"no shared records at {data}; set RISKFLOW_SHARED to the folder that holds data/")
-    return data
 
 
 @pytest.fixture(scope="session")
