@@ -83,7 +83,7 @@ def shared_data() -> Path:
     folder = Path(os.environ.get(SHARED_VARIABLE, SHARED_BESIDE)) / "data"
     if not folder.is_dir():
         pytest.skip(
-            f"no real records: there is no folder 'shared' beside this clone, and {SHARED_VARIABLE} names none"
+            f"no real records: no folder 'shared' stands beside this clone, and {SHARED_VARIABLE} names none"
         )
     return folder
 
