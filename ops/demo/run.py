@@ -189,7 +189,7 @@ def _print_next(console: Console, kept: Path | None) -> None:
     steps = [
         ("the same, and keep the database", f"demo --data-dir {place}"),
         (
-            "broker, database and services until Ctrl-C; the rest goes into another terminal",
+            "broker, database and services until Ctrl-C; then, in another terminal:",
             f"up --data-dir {place}",
         ),
         ("what is behind a number", f"explain --lat {EXAMPLE[0]} --lon {EXAMPLE[1]} --risk inland_flood"),
@@ -198,5 +198,5 @@ def _print_next(console: Console, kept: Path | None) -> None:
     ]
     console.print("Where to look next:")
     for meaning, arguments in steps[1 if kept else 0 :]:
-        console.print(f"  {program} {arguments}    # {meaning}", highlight=False, soft_wrap=True)
+        console.print(f"  {program} {arguments}\n      {meaning}", highlight=False, soft_wrap=True)
     console.print("README.md and docs/ say how to load your own data.")
