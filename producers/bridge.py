@@ -12,12 +12,12 @@ from aiokafka.errors import KafkaError
 
 from producers.notifications import trigger_of
 from producers.offsets import OffsetReader
-from producers.pauses import pause
 from producers.publisher import Publisher
 from producers.unanswered import publish_lost_again
 from schemas.codec import Record
 from schemas.database import SESSION, session
 from schemas.faults import is_passing
+from schemas.pauses import pause
 from schemas.settings import Settings
 
 OUTBOX_CHANNEL = "riskflow_outbox"

@@ -14,10 +14,10 @@ from aiokafka.structs import RecordMetadata
 from producers.chunks import Chunk, unsent
 from producers.losses import LossProof
 from producers.offsets import OffsetReader
-from producers.pauses import pause
 from producers.publisher import Publisher
 from schemas.database import session
 from schemas.faults import is_passing
+from schemas.pauses import pause
 from schemas.settings import Settings
 from schemas.topics import GRID_CHUNKS
 

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from producers import chunks
 from producers.offsets import OffsetReader, Offsets
 from producers.publisher import Publisher
-from schemas.topics import CLIMATE_GROUP, GRID_CHUNKS, RESULT_TOPICS, SINK_GROUP
+from schemas.topics import GRID_CHUNKS, RESULT_TOPICS, SINK_GROUP, WORKER_GROUP
 
 MAX_LOSSES = 5
 """Losses that fail a chunk (DESIGN, section 3)."""
@@ -99,7 +99,7 @@ class LossProof:
         return gone + lost
 
     async def _suspect(self, flights: Iterable[Flight], places: Sequence[TopicPartition]) -> None:
-        passed = await self._offsets.passed(CLIMATE_GROUP, places)
+        passed = await self._offsets.passed(WORKER_GROUP, places)
         behind = [flight for flight in flights if flight.offset < passed.get(flight.place, 0)]
         if behind:
             results = await self._offsets.partitions(RESULTS)

@@ -23,6 +23,10 @@ Hour = Annotated[int, Field(ge=0, le=23)]
 Minute = Annotated[int, Field(ge=0, le=59)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+MAX_STUDENTS_PER_PART = 1500
+"""Students per chunk; with ids of 100 characters they take 420 bytes each, a result at most 700 kB."""
 MAX_BATCH_SIZE = 400
 """Cells per chunk; nine risks with uncertainty take 1.63 kB a cell (measured), a result at most 700 kB."""
 
@@ -59,6 +63,38 @@ class Settings(BaseSettings):
     hazard_schedule_hour: Hour = Field(4, description="its hour")
     hazard_schedule_minute: Minute = Field(0, description="its minute")
 
+    weekly_schedule_weekday: Weekday = Field("monday", description="weekday of the weekly tenant report")
+    weekly_schedule_hour: Hour = Field(6, description="its hour")
+    weekly_schedule_minute: Minute = Field(0, description="its minute")
+
+    tenants_file: Path | None = Field(None, description="YAML with the tenants of the weekly report")
+    thresholds_file: Path | None = Field(None, description="YAML that replaces the thresholds of METHODS")
+    students_per_part: Annotated[int, Field(ge=1, le=MAX_STUDENTS_PER_PART)] = Field(
+        1000, description="students per chunk of a weekly job"
+    )
+    reports_dir: Path = Field(Path("reports"), description="folder of the reports")
+    reports_url: str | None = Field(None, description="address under which REPORTS_DIR is served, for links")
+    report_templates: Path | None = Field(None, description="folder whose templates replace riskflow's own")
+
+    smtp_host: str | None = Field(None, description="mail server; without one no mail is sent")
+    smtp_port: Port = Field(587, description="its port")
+    smtp_user: str | None = Field(None, description="login, where the server wants one")
+    smtp_password: SecretStr | None = Field(None, description="its password")
+    smtp_from: str | None = Field(None, description="sender of the mails")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="how the mail is hidden"
+    )
+    smtp_ca_file: Path | None = Field(None, description="PEM of the authorities trusted beside the system's")
+    delivery_timeout: Annotated[float, Field(gt=0, le=600)] = Field(
+        30, description="seconds that a mail server or Slack may take to answer"
+    )
+    delivery_attempts: Annotated[int, Field(ge=1, le=20)] = Field(
+        6, description="tries of a delivery that fails for the moment"
+    )
+    delivery_pause: Annotated[float, Field(gt=0, le=3600)] = Field(
+        30, description="seconds before the second try; each further one waits twice as long"
+    )
+
     parallel_workers: Annotated[int, Field(ge=1, le=64)] = Field(2, description="worker processes of `up`")
     batch_size: Annotated[int, Field(ge=1, le=MAX_BATCH_SIZE)] = Field(64, description="cells per chunk")
     chunks_ahead: Annotated[int, Field(ge=1, le=1000)] = Field(
@@ -89,6 +125,13 @@ class Settings(BaseSettings):
                 raise ValueError("must be host:port, several separated by commas")
         return servers
 
+    @field_validator("reports_url")
+    @classmethod
+    def _is_a_web_address(cls, url: str | None) -> str | None:
+        if url is not None and urlsplit(url).scheme not in {"http", "https"}:
+            raise ValueError("must start with http:// or https://")
+        return url
+
     @field_validator("schedule_timezone")
     @classmethod
     def _is_a_zone(cls, name: str) -> str:
@@ -97,6 +140,14 @@ class Settings(BaseSettings):
         except (KeyError, ValueError) as error:
             raise ValueError("must be a time zone of the IANA database, such as Asia/Seoul") from error
         return name
+
+    @model_validator(mode="after")
+    def _mail_has_a_sender(self) -> Self:
+        if self.smtp_host is not None and self.smtp_from is None:
+            raise ValueError("SMTP_FROM: must be set where SMTP_HOST is, such as riskflow@example.org")
+        if (self.smtp_user is None) != (self.smtp_password is None):
+            raise ValueError("SMTP_USER/SMTP_PASSWORD: set both or neither")
+        return self
 
     @model_validator(mode="after")
     def _years_make_windows(self) -> Self:

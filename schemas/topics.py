@@ -10,11 +10,9 @@ from schemas.messages import (
     JobEvent,
     Message,
     ProbabilityResult,
-    ReportReady,
-    TenantChunk,
-    TenantMetrics,
     Trigger,
 )
+from schemas.tenant_messages import ReportReady, TenantChunk, TenantMetrics
 
 FOREVER = -1
 DAY_MS = 86_400_000
@@ -26,8 +24,11 @@ WORK_PARTITIONS = 8
 """Partitions of the topics that carry work; they bound the number of workers that share it."""
 
 ACCEPTOR_GROUP = "riskflow-acceptor"
-CLIMATE_GROUP = "riskflow-climate"
+WORKER_GROUP = "riskflow-worker"
 SINK_GROUP = "riskflow-sink"
+TENANT_SINK_GROUP = "riskflow-tenant-sink"
+RENDERER_GROUP = "riskflow-renderer"
+DELIVERY_GROUP = "riskflow-delivery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ TENANT_METRICS = Topic(
     WORK_PARTITIONS,
     14 * DAY_MS,
     2 * MIB,
-    ("tenant agent",),
+    ("tenant agent", "dispatcher"),
     ("sink",),
 )
 JOB_EVENTS = Topic(
@@ -120,7 +121,7 @@ JOB_EVENTS = Topic(
     1,
     14 * DAY_MS,
     MIB,
-    ("sink", "acceptor"),
+    ("sink", "acceptor", "renderer", "delivery"),
     ("renderer", "cli", "web page"),
 )
 REPORTS = Topic(

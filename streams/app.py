@@ -21,7 +21,7 @@ from schemas.broker import MAX_REQUEST_BYTES
 from schemas.codec import Headers
 from schemas.errors import RiskflowError
 from schemas.settings import Settings
-from schemas.topics import CLIMATE_GROUP, GRID_CHUNKS
+from schemas.topics import GRID_CHUNKS, WORKER_GROUP
 from streams.climate import ClimateAgent, TooManyDeadLetters
 
 log = structlog.get_logger(__name__)
@@ -98,7 +98,7 @@ def create_app(settings: Settings, data_dir: Path) -> App:
     """
     require_compiled_iterator()
     return App(
-        CLIMATE_GROUP,
+        WORKER_GROUP,
         broker=[URL(f"kafka://{server.strip()}") for server in settings.kafka_bootstrap_servers.split(",")],
         datadir=data_dir,
         store="memory://",

@@ -37,13 +37,13 @@ from schemas.codec import encode
 from schemas.messages import GridChunk, JobEvent
 from schemas.settings import Settings
 from schemas.topics import (
-    CLIMATE_GROUP,
     GRID_CHUNKS,
     HAZARDS,
     JOB_EVENTS,
     PROBABILITIES,
     RESULT_TOPICS,
     SINK_GROUP,
+    WORKER_GROUP,
 )
 
 AHEAD = 8
@@ -65,7 +65,7 @@ async def send_job(
 async def pass_by(settings: Settings, *chunks: asyncpg.Record) -> None:
     """Commit the workers' group past the chunks' messages."""
     places = {TopicPartition(GRID_CHUNKS.name, chunk["partition"]): chunk["offset"] + 1 for chunk in chunks}
-    await commit(settings, CLIMATE_GROUP, places)
+    await commit(settings, WORKER_GROUP, places)
 
 
 async def unsent(connection: asyncpg.Connection) -> list[tuple[int, int]]:
@@ -82,7 +82,7 @@ async def test_a_long_queue_is_not_a_loss(
     assert [await proof.check(connection) for _ in range(3)] == [0, 0, 0]
     # The workers have committed up to the chunk, not past it.
     up_to = {TopicPartition(GRID_CHUNKS.name, chunk["partition"]): chunk["offset"] for chunk in chunks}
-    await commit(settings, CLIMATE_GROUP, up_to)
+    await commit(settings, WORKER_GROUP, up_to)
     assert await proof.check(connection) == 0
     assert await unsent(connection) == []
 
@@ -231,7 +231,7 @@ class ForgetfulWorker:
         consumer = AIOKafkaConsumer(
             GRID_CHUNKS.name,
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
-            group_id=CLIMATE_GROUP,
+            group_id=WORKER_GROUP,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=1000,

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from climate_stage import SCENARIO, Stage, Worker, columns, fill
 
 from ops.stack.servers import EmbeddedBroker
-from schemas.topics import CLIMATE_GROUP, GRID_CHUNKS, PROBABILITIES, WORK_PARTITIONS
+from schemas.topics import GRID_CHUNKS, PROBABILITIES, WORK_PARTITIONS, WORKER_GROUP
 from streams.cells import read_cells, read_tracks
 from streams.climate import DEAD_LETTERS_IN_A_ROW, WINDOW
 from streams.models.assess import assess
@@ -147,7 +147,7 @@ async def test_a_worker_that_cannot_start_says_why_and_fails(
 
 async def committed_offset(stage: Stage, partition: int) -> int:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=stage.broker.address, group_id=CLIMATE_GROUP, enable_auto_commit=False
+        bootstrap_servers=stage.broker.address, group_id=WORKER_GROUP, enable_auto_commit=False
     )
     await consumer.start()
     try:
@@ -157,5 +157,5 @@ async def committed_offset(stage: Stage, partition: int) -> int:
 
 
 async def group_members(admin: AIOKafkaAdminClient) -> int:
-    (answer,) = await admin.describe_consumer_groups([CLIMATE_GROUP])
+    (answer,) = await admin.describe_consumer_groups([WORKER_GROUP])
     return sum(len(group[5]) for group in answer.groups)
