@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,18 +13,26 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from consumers.letters import dead_letter, plain, put
-from consumers.plan import Plan, corners, plan
+from consumers.plan import Plan, plan
+from consumers.weekly import WeeklyPlan, plan_weekly
 from schemas.codec import decode, encode, header
 from schemas.errors import RefusedTrigger
-from schemas.messages import Identifier, JobEvent, Trigger
+from schemas.messages import Identifier, JobEvent, JobType, Trigger
 from schemas.settings import Settings
 from schemas.topics import ACCEPTOR_GROUP, JOB_EVENTS, TRIGGERS, Topic
 
-__all__ = ["Acceptor", "Plan", "plan", "request_hash"]
+__all__ = ["PLANNERS", "Acceptor", "Plan", "WeeklyPlan", "plan", "plan_weekly", "request_hash"]
 
 SOURCE = "acceptor"
 UNKNOWN_TYPE = "unknown"
 """job_type of a refused message that names none."""
+PLANNERS: dict[JobType, Callable[[asyncpg.Connection, Trigger, Settings], Awaitable[Plan | WeeklyPlan]]] = {
+    "probability": plan,
+    "hazard": plan,
+    "climate": plan,
+    "weekly": plan_weekly,
+}
+"""Who checks the triggers of each job type and says what they will do."""
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 
 log = structlog.get_logger(__name__)
@@ -34,33 +42,11 @@ _ANSWERED = "UPDATE outbox SET answered_at = now() WHERE job_id = $1 AND answere
 _ACCEPT = """
     INSERT INTO batch_job_logs (
         job_id, job_seq, job_type, status, requested_by, trigger, request_hash, traceparent, kinds, risks,
-        scenario, window_start, window_end, baseline_start, baseline_end, uncertainty,
+        scenario, window_start, window_end, baseline_start, baseline_end, uncertainty, report_date,
         total_grids, processed_grids, failed_grids)
     VALUES ($1, nextval('riskflow.job_seq'), $2, 'pending', $3, $4::jsonb, $5, $6, $7, $8,
-            $9, $10, $11, $12, $13, $14, 0, 0, 0)
+            $9, $10, $11, $12, $13, $14, $15, 0, 0, 0)
     ON CONFLICT (job_id) DO NOTHING RETURNING job_seq
-"""
-_FREEZE = """
-    WITH placed AS (
-        SELECT latitude::float8 AS latitude, longitude::float8 AS longitude,
-               (row_number() OVER (ORDER BY latitude, longitude) - 1) / $3 + 1 AS chunk
-        FROM grid_cells
-        WHERE latitude BETWEEN $4::float8 AND $6::float8 AND longitude BETWEEN $5::float8 AND $7::float8
-    ), planned AS (
-        INSERT INTO batch_job_chunks (job_id, chunk, chunk_id, latitudes, longitudes, cells, kinds_left)
-        SELECT $1::text, chunk, $1 || ':' || chunk, array_agg(latitude ORDER BY latitude, longitude),
-               array_agg(longitude ORDER BY latitude, longitude), count(*), $2
-        FROM placed GROUP BY chunk ORDER BY chunk
-        RETURNING cells
-    )
-    UPDATE batch_job_logs
-    SET total_grids = s.cells, chunks_total = s.chunks
-    FROM (SELECT sum(cells) AS cells, count(*) AS chunks FROM planned) AS s
-    WHERE job_id = $1 RETURNING total_grids
-"""
-_COUNTERS = """
-    INSERT INTO batch_job_risks (job_id, risk_type)
-    SELECT $1, risk FROM unnest($2::text[]) AS r (risk) ORDER BY risk
 """
 _REFUSE = """
     INSERT INTO batch_job_logs (
@@ -98,15 +84,17 @@ class Acceptor:
         trigger = decode(Trigger, record.value)
         job_id, digest = trigger.job_id or place_of(record), request_hash(trigger)
         if not await _is_known(connection, job_id, digest):
-            planned = await plan(connection, trigger, self._settings)
+            planned = await PLANNERS[trigger.job_type](connection, trigger, self._settings)
             await self._write(connection, record, trigger, planned)
         await connection.execute(_ANSWERED, job_id)
 
     async def _write(
-        self, connection: asyncpg.Connection, record: Any, trigger: Trigger, planned: Plan
+        self, connection: asyncpg.Connection, record: Any, trigger: Trigger, planned: Plan | WeeklyPlan
     ) -> None:
         job_id, digest = trigger.job_id or place_of(record), request_hash(trigger)
         traceparent = header(record.headers, "traceparent")
+        columns = planned.columns
+        window, baseline = columns.window, columns.baseline
         seq = await connection.fetchval(
             _ACCEPT,
             job_id,
@@ -115,25 +103,24 @@ class Acceptor:
             record.value.decode(),
             digest,
             traceparent,
-            planned.kinds,
-            planned.risks,
-            planned.scenario,
-            planned.window.start,
-            planned.window.end,
-            planned.baseline.start,
-            planned.baseline.end,
-            planned.uncertainty,
+            columns.kinds,
+            columns.risks,
+            columns.scenario,
+            window and window.start,
+            window and window.end,
+            baseline and baseline.start,
+            baseline and baseline.end,
+            columns.uncertainty,
+            columns.report_date,
         )
         if seq is None:
             # Another acceptor, thought dead, was faster; say so if it was for another request.
             await _is_known(connection, job_id, digest)
             return
-        size = self._settings.batch_size
-        cells = await connection.fetchval(_FREEZE, job_id, len(planned.kinds), size, *corners(planned.bbox))
-        await connection.execute(_COUNTERS, job_id, planned.risks)
-        event = JobEvent(job_id=job_id, job_type=trigger.job_type, state="accepted", total_grids=cells)
+        total = await planned.freeze(connection, job_id, self._settings)
+        event = JobEvent(job_id=job_id, job_type=trigger.job_type, state="accepted", total_grids=total)
         await put(connection, [encode(JOB_EVENTS, event, source=SOURCE, traceparent=traceparent)])
-        log.info("job accepted", job_id=job_id, job_seq=seq, job_type=trigger.job_type, cells=cells)
+        log.info("job accepted", job_id=job_id, job_seq=seq, job_type=trigger.job_type, total=total)
 
     async def reject(self, connection: asyncpg.Connection, record: Any, error: Exception) -> None:
         """Write a failed job and a dead letter with the reason; a repeat of the record writes nothing."""

@@ -119,16 +119,31 @@ async def record(connection: asyncpg.Connection, outcomes: Sequence[Outcome]) ->
     new = [given[key] for key in await _insert(connection, list(given.values()))]
     if not new:
         return []
-    keys = [outcome.job_id for outcome in new], [outcome.chunk for outcome in new]
-    done = [row for row in await connection.fetch(_COUNT_CHUNKS, *keys) if row["kinds_left"] == 0]
+    finished = await count_chunks(connection, [(outcome.job_id, outcome.chunk) for outcome in new])
     await _count_risks(connection, new)
     errors: dict[str, str | None] = {}
     for outcome in sorted(new, key=lambda each: each.key):
         errors[outcome.job_id] = errors.get(outcome.job_id) or outcome.error
-    finished = [row["job_id"] for row in done], [row["chunk"] for row in done]
     texts = [error and plain(error) for error in errors.values()]
-    jobs = await connection.fetch(_COUNT_JOBS, list(errors), texts, *finished, OPEN)
+    done = [job_id for job_id, _ in finished], [chunk for _, chunk in finished]
+    jobs = await connection.fetch(_COUNT_JOBS, list(errors), texts, *done, OPEN)
     return await _events(connection, jobs)
+
+
+async def count_chunks(
+    connection: asyncpg.Connection, keys: Sequence[tuple[str, int]]
+) -> list[tuple[str, int]]:
+    """Take new outcomes off what their chunks still wait for.
+
+    Args:
+        connection: Inside the transaction that has written the outcomes.
+        keys: Job and chunk of each new outcome; a chunk with two new kinds is there twice.
+
+    Returns:
+        Job and chunk of those that wait for nothing more.
+    """
+    rows = await connection.fetch(_COUNT_CHUNKS, [job_id for job_id, _ in keys], [chunk for _, chunk in keys])
+    return [(row["job_id"], row["chunk"]) for row in rows if row["kinds_left"] == 0]
 
 
 async def _insert(connection: asyncpg.Connection, outcomes: Sequence[Outcome]) -> list[tuple[str, int, str]]:

@@ -1,8 +1,9 @@
-"""What a trigger will do, or why it is refused."""
+"""What a climate trigger will do, or why it is refused; and its cells as chunks in the ledger."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import asyncpg
 
@@ -33,6 +34,41 @@ _EXTENT = """
            min(longitude)::float8 AS west, max(longitude)::float8 AS east
     FROM grid_cells
 """
+_FREEZE = """
+    WITH placed AS (
+        SELECT latitude::float8 AS latitude, longitude::float8 AS longitude,
+               (row_number() OVER (ORDER BY latitude, longitude) - 1) / $3 + 1 AS chunk
+        FROM grid_cells
+        WHERE latitude BETWEEN $4::float8 AND $6::float8 AND longitude BETWEEN $5::float8 AND $7::float8
+    ), planned AS (
+        INSERT INTO batch_job_chunks (job_id, chunk, chunk_id, latitudes, longitudes, cells, kinds_left)
+        SELECT $1::text, chunk, $1 || ':' || chunk, array_agg(latitude ORDER BY latitude, longitude),
+               array_agg(longitude ORDER BY latitude, longitude), count(*), $2
+        FROM placed GROUP BY chunk ORDER BY chunk
+        RETURNING cells
+    )
+    UPDATE batch_job_logs
+    SET total_grids = s.cells, chunks_total = s.chunks
+    FROM (SELECT sum(cells) AS cells, count(*) AS chunks FROM planned) AS s
+    WHERE job_id = $1 RETURNING total_grids
+"""
+_COUNTERS = """
+    INSERT INTO batch_job_risks (job_id, risk_type)
+    SELECT $1, risk FROM unnest($2::text[]) AS r (risk) ORDER BY risk
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class JobColumns:
+    """What a job's row holds of its plan; what a job type does not have is null."""
+
+    kinds: tuple[str, ...]
+    risks: tuple[str, ...] = ()
+    scenario: str | None = None
+    window: Window | None = None
+    baseline: Window | None = None
+    uncertainty: bool = False
+    report_date: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +83,26 @@ class Plan:
     bbox: Bbox
     uncertainty: bool
     cells: int
+
+    @property
+    def columns(self) -> JobColumns:
+        """What the job's row holds of the plan."""
+        return JobColumns(
+            kinds=self.kinds,
+            risks=self.risks,
+            scenario=self.scenario,
+            window=self.window,
+            baseline=self.baseline,
+            uncertainty=self.uncertainty,
+        )
+
+    async def freeze(self, connection: asyncpg.Connection, job_id: str, settings: Settings) -> int:
+        """Write the job's chunks with their cells and its counters, and return the number of cells."""
+        cells: int = await connection.fetchval(
+            _FREEZE, job_id, len(self.kinds), settings.batch_size, *corners(self.bbox)
+        )
+        await connection.execute(_COUNTERS, job_id, self.risks)
+        return cells
 
 
 async def plan(connection: asyncpg.Connection, trigger: Trigger, settings: Settings) -> Plan:
@@ -79,7 +135,7 @@ def _kinds(trigger: Trigger) -> tuple[Kind, ...]:
     kinds = KINDS_OF.get(trigger.job_type)
     if kinds is None:
         allowed = ", ".join(KINDS_OF)
-        raise RefusedTrigger(f"job type {trigger.job_type} is not built yet; allowed: {allowed}")
+        raise RefusedTrigger(f"job type {trigger.job_type} is no climate job; allowed: {allowed}")
     if trigger.tenants is not None or trigger.report_date is not None:
         raise RefusedTrigger(
             f"tenants and report_date belong to job type weekly; {trigger.job_type} takes "

@@ -1,4 +1,4 @@
-"""The sink's process: acceptor of triggers and sink of results."""
+"""The sink's process: acceptor of triggers, sink of results, sink of students' metrics."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 from consumers.acceptor import Acceptor
 from consumers.reader import Reader
 from consumers.sink import Sink
+from consumers.tenant_sink import TenantSink
 from schemas.errors import Unavailable
 from schemas.settings import Settings
 from schemas.stop import until_stopped
@@ -29,3 +30,4 @@ async def _work(settings: Settings, stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(Reader(settings, Acceptor(settings)).run(stop))
         tasks.create_task(Reader(settings, Sink()).run(stop))
+        tasks.create_task(Reader(settings, TenantSink()).run(stop))

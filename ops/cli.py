@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import shlex
 import sys
@@ -13,10 +12,12 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.console import Console
 
+from ops.reports import reports_app
+from ops.terminal import client as _client
+from ops.terminal import console
 from schemas.errors import InvalidSettings, RiskflowError
-from schemas.settings import Settings, load_settings
+from schemas.settings import load_settings
 
 app = typer.Typer(
     help="Climate risk as streams of small messages, on Kafka and PostgreSQL.",
@@ -26,18 +27,10 @@ app = typer.Typer(
 )
 jobs_app = typer.Typer(help="The job log: the latest jobs, or one of them.")
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(reports_app, name="reports")
 
-PIPE_WIDTH = 140
-"""Columns of a table that does not go to a terminal, unless COLUMNS says otherwise."""
-
-
-def _console(*, stderr: bool = False) -> Console:
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH)
-
-
-out = _console()
-err = _console(stderr=True)
+out = console()
+err = console(stderr=True)
 
 
 class JobKind(StrEnum):
@@ -46,6 +39,7 @@ class JobKind(StrEnum):
     probability = "probability"
     hazard = "hazard"
     climate = "climate"
+    weekly = "weekly"
 
 
 class BadValues(StrEnum):
@@ -75,17 +69,6 @@ def main() -> None:
         sys.exit(os.EX_CONFIG if isinstance(error, InvalidSettings) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _client() -> Settings:
-    from ops.context import client_settings
-    from ops.logs import configure
-
-    settings = client_settings()
-    configure(settings, "command line")
-    # The error that ends the command says once what the Kafka client says at every try.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    return settings
 
 
 @app.command()
@@ -161,6 +144,14 @@ def producers() -> None:
 
 
 @app.command()
+def reporter() -> None:
+    """Run the report renderer and the delivery by e-mail and Slack."""
+    from ops.services import run_service
+
+    run_service(load_settings(), "reporter")
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database to this version; safe twice and while another does the same."""
     from ops.setup import migrated
@@ -185,7 +176,7 @@ def load(
         str,
         typer.Argument(
             help="monthly, daily, netcdf, sites, sea-level-stations, sea-level-rise, basins, demand, "
-            "warming or storms"
+            "warming or storms; assessments, items, attendance, snapshots or students"
         ),
     ],
     files: Annotated[list[Path] | None, typer.Argument(help="CSV (gzip is read as is) or NetCDF.")] = None,
@@ -203,6 +194,10 @@ def load(
     scenario: Annotated[
         str | None, typer.Option(help="netcdf: scenario of the files. Default: as they say, else historical.")
     ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(help="assessments, items: zone of times without an offset, such as Asia/Seoul."),
+    ] = None,
 ) -> None:
     """Load files into a table, all or nothing; docs/data.md has the columns."""
     from ops.load.command import run_load
@@ -216,13 +211,19 @@ def load(
         bad_values_file=bad_values_file,
         ibtracs=ibtracs.value if ibtracs else None,
         scenario=scenario,
+        timezone=timezone,
     )
     asyncio.run(work)
 
 
 @app.command()
 def trigger(
-    job_type: Annotated[JobKind, typer.Argument(help="`climate` does both kinds in one pass over the data.")],
+    job_type: Annotated[
+        JobKind,
+        typer.Argument(
+            help="`climate` does both kinds in one pass over the data; `weekly` reports to tenants."
+        ),
+    ],
     scenario: Annotated[str | None, typer.Option(help="Default: setting SCENARIO.")] = None,
     window: Annotated[
         str | None, typer.Option(help="START-END, at most 30 years. Default: settings.")
@@ -234,6 +235,12 @@ def trigger(
         str | None, typer.Option(help="SOUTH,WEST,NORTH,EAST in degrees, edges included.")
     ] = None,
     uncertainty: Annotated[bool, typer.Option(help="Add the 5-95 % band of the expected loss.")] = False,
+    date: Annotated[
+        str | None, typer.Option(help="weekly: report date, YYYY-MM-DD. Default: the latest Monday.")
+    ] = None,
+    tenant: Annotated[
+        list[str] | None, typer.Option(help="weekly: only this org_id; may be given several times.")
+    ] = None,
     job_id: Annotated[str | None, typer.Option(help="The same id twice is one job.")] = None,
     wait: Annotated[
         bool, typer.Option(help="Stay until the job has ended; the exit code is 0 when it completed.")
@@ -242,7 +249,6 @@ def trigger(
 ) -> None:
     """Ask for a job now; without --wait only its job_id is printed."""
     from ops import trigger as triggers
-    from ops.show import show_job as show
 
     settings = _client()
     asked = triggers.trigger_of(
@@ -252,17 +258,13 @@ def trigger(
         risks=risk,
         bbox=bbox,
         uncertainty=uncertainty,
+        report_date=date,
+        tenants=tenant,
         job_id=job_id,
     )
-    if not wait:
-        typer.echo(asyncio.run(triggers.send(settings, asked)))
-        return
-    job = asyncio.run(triggers.send_and_wait(settings, asked, out, timeout))
-    if job is None or not job.ended:
-        state = "was not accepted" if job is None else f"is {job.status}"
-        raise RiskflowError(f"job {asked.job_id} {state} after {timeout:g} s; look again: riskflow jobs")
-    asyncio.run(show(settings, job.job_id, out))
-    sys.exit(0 if job.status == "completed" else 1)
+    if wait:
+        sys.exit(asyncio.run(triggers.send_and_show(settings, asked, out, timeout)))
+    typer.echo(asyncio.run(triggers.send(settings, asked)))
 
 
 @jobs_app.callback(invoke_without_command=True)
@@ -279,7 +281,7 @@ def list_jobs(
 
 @jobs_app.command("show")
 def show_job(job_id: Annotated[str, typer.Argument(help="As `riskflow jobs` lists it.")]) -> None:
-    """Show one job: what was asked, how far it is, what each risk reported."""
+    """Show one job: what was asked, how far it is, and what each risk or each tenant has come to."""
     from ops.show import show_job as show
 
     asyncio.run(show(_client(), job_id, out))

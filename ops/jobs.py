@@ -6,19 +6,27 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import asyncpg
 
 from schemas.messages import KINDS_OF
 
 ENDED = frozenset({"completed", "completed_with_failures", "failed", "cancelled"})
+WEEKLY = "weekly"
 POLL_SECONDS = 0.2
 
 _COLUMNS = """
     job_id, job_type, job_seq, status, scenario, window_start, window_end, kinds, risks, requested_by,
     started_at, completed_at, total_grids, processed_grids, failed_grids, success_rate, chunks_total,
-    chunks_done, error_message
+    chunks_done, error_message, report_date
+"""
+_TENANTS = """
+    SELECT t.org_id, t.state, t.students, t.parts, t.parts - t.parts_left AS parts_done, t.error,
+           ARRAY (SELECT d.channel || ' ' || d.state FROM report_deliveries d
+                  WHERE (d.org_id, d.report_date) = (t.org_id, t.report_date)
+                  ORDER BY d.channel) AS deliveries
+    FROM batch_job_tenants t WHERE t.job_id = $1 ORDER BY t.org_id
 """
 
 
@@ -30,6 +38,20 @@ class RiskCounts:
     reported: int
     without_number: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class TenantState:
+    """How far one tenant of a weekly job is."""
+
+    org_id: str
+    state: str
+    students: int
+    parts: int
+    parts_done: int
+    error: str | None
+    deliveries: list[str]
+    """Channel and state of each delivery of the tenant's report of this date, whichever job made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +77,22 @@ class Job:
     chunks_total: int
     chunks_done: int
     error_message: str | None
+    report_date: date | None
+
+    @property
+    def is_weekly(self) -> bool:
+        """Whether its counters count tenants; those of the other jobs count cells."""
+        return self.job_type == WEEKLY
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will change."""
         return self.status in ENDED
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether its trigger was refused: such a job has no place in the order and nothing to do."""
+        return self.status == "failed" and not self.job_seq and not self.total_grids
 
     @property
     def reports_per_risk(self) -> int:
@@ -68,7 +101,7 @@ class Job:
 
     @property
     def window(self) -> str:
-        """The window as the command line writes it."""
+        """The years as the command line writes them."""
         return f"{self.window_start}-{self.window_end}" if self.window_start is not None else ""
 
     @property
@@ -105,6 +138,11 @@ async def risk_counts(connection: asyncpg.Connection, job_id: str) -> list[RiskC
         job_id,
     )
     return [RiskCounts(**row) for row in rows]
+
+
+async def tenant_states(connection: asyncpg.Connection, job_id: str) -> list[TenantState]:
+    """Tenants of a weekly job, by org_id; none of another job."""
+    return [TenantState(**row) for row in await connection.fetch(_TENANTS, job_id)]
 
 
 async def wait(

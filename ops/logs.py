@@ -17,6 +17,7 @@ NOISY = {
     "mode": logging.WARNING,
     "asyncio": logging.WARNING,
     "asyncpg": logging.ERROR,
+    "mail.log": logging.ERROR,
     "numba": logging.WARNING,
 }
 """Least levels of libraries whose lower levels retell what our own lines say."""

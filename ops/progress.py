@@ -1,4 +1,4 @@
-"""The progress bars of `--wait`: one per risk, moved by job events; the job row decides the end."""
+"""The progress bars of `--wait`: one per risk, or one over the tenants; the job row decides the end."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from schemas.codec import decode
 from schemas.errors import InvalidMessage, Unavailable
 from schemas.messages import JobEvent
 
+TENANTS = "tenants"
+"""Name of the one bar of a weekly job."""
 
-class RiskBars:
-    """Bars on a terminal; on a pipe nothing is drawn."""
+
+class JobBars:
+    """Bars on a terminal, moved by job events; on a pipe nothing is drawn."""
 
     def __init__(self, console: Console, bootstrap: str, job_id: str) -> None:
         self._progress = Progress(
@@ -67,12 +70,12 @@ class RiskBars:
 
     def show(self, job: Job) -> None:
         """Make the bars when the job's size is known; fill them when it has completed."""
-        if not self._bars and job.reports_per_risk:
-            for risk in job.risks:
-                self._bars[risk] = self._progress.add_task(risk, total=job.reports_per_risk)
+        if not self._bars:
+            for name, total in bars_of(job).items():
+                self._bars[name] = self._progress.add_task(name, total=total)
         if job.status.startswith("completed"):
-            for bar in self._bars.values():
-                self._progress.update(bar, completed=job.reports_per_risk)
+            for name, total in bars_of(job).items():
+                self._progress.update(self._bars[name], completed=total)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         try:
@@ -87,6 +90,14 @@ class RiskBars:
     def _move(self, event: JobEvent) -> None:
         if event.job_id != self._job_id:
             return
-        for risk, counts in event.risks.items():
-            if risk in self._bars:
-                self._progress.update(self._bars[risk], completed=counts.reported)
+        done = {risk: counts.reported for risk, counts in event.risks.items()}
+        for name, count in (done | {TENANTS: event.processed_grids}).items():
+            if name in self._bars:
+                self._progress.update(self._bars[name], completed=count)
+
+
+def bars_of(job: Job) -> dict[str, int]:
+    """Name and length of each bar: reports of a risk, or tenants; none while the size is unknown."""
+    if job.is_weekly:
+        return {TENANTS: job.total_grids} if job.total_grids else {}
+    return dict.fromkeys(job.risks, job.reports_per_risk) if job.reports_per_risk else {}

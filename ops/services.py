@@ -9,15 +9,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-import asyncpg
 import structlog
+from pydantic import SecretStr
 from rich.console import Console
 
 from ops.logs import configure
+from ops.renewal import mark_unreported_unsent
 from ops.setup import prepare_database
 from ops.stack.stack import Hooks, Service, Stack
 from ops.stack.supervisor import FOLDER_VARIABLE, INSTANCE_VARIABLE, prefixed
-from schemas.database import connect
 from schemas.errors import InvalidSettings, RiskflowError
 from schemas.settings import Settings
 
@@ -49,7 +49,7 @@ def run_worker(settings: Settings, data_dir: Path | None) -> None:
 
 
 def run_service(settings: Settings, name: str) -> None:
-    """Run the sink or the producers until SIGTERM or SIGINT.
+    """Run the sink, the producers or the reporter until SIGTERM or SIGINT.
 
     Raises:
         Unavailable: Database or broker did not answer within START_TIMEOUT.
@@ -65,6 +65,8 @@ def run_service(settings: Settings, name: str) -> None:
 async def _until_signal(settings: Settings, name: str) -> None:
     if name == "sink":
         from consumers.service import run  # noqa: PLC0415 - a process holds only what it runs
+    elif name == "reporter":
+        from consumers.reporter import run  # noqa: PLC0415 - as above
     else:
         from producers.service import run  # noqa: PLC0415 - as above
 
@@ -78,13 +80,27 @@ async def _until_signal(settings: Settings, name: str) -> None:
 def services(settings: Settings) -> list[Service]:
     """What `riskflow up` runs, in the order of start, each with what was set apart from the defaults."""
     command = (sys.executable, "-m", "ops.cli")
-    chosen = settings.model_dump(exclude=ADDRESSES, exclude_defaults=True, exclude_none=True)
-    env = {name.upper(): str(value) for name, value in chosen.items()}
+    env = _environment(settings)
     return [
         Service("sink", (*command, "sink"), env),
         Service("producers", (*command, "producers"), env),
+        Service("reporter", (*command, "reporter"), env),
         Service("worker", (*command, "worker"), env, count=settings.parallel_workers),
     ]
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What was set apart from the defaults, and every path; holds secrets, so it is never to be shown."""
+    chosen = settings.model_dump(exclude=ADDRESSES, exclude_defaults=True)
+    paths = {name: value for name, value in settings if isinstance(value, Path)}
+    return {name.upper(): _text(value) for name, value in (chosen | paths).items() if value is not None}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    # A service may run in another folder.
+    return str(value.absolute() if isinstance(value, Path) else value)
 
 
 def hooks(settings: Settings) -> Hooks:
@@ -98,32 +114,6 @@ def hooks(settings: Settings) -> Hooks:
         return await prepare_database(dsn, settings)
 
     return Hooks(migrate=prepare, create_topics=make_topics, mark_unreported_unsent=mark_unreported_unsent)
-
-
-async def mark_unreported_unsent(dsn: str) -> None:
-    """Have every chunk without its outcomes, and every trigger that nobody accepted, sent again.
-
-    For a broker whose topics are gone: what was on its way is lost, whatever the offsets say.
-    """
-    connection = await connect(dsn, application="stack")
-    try:
-        async with connection.transaction():
-            await _unsend(connection)
-    finally:
-        await connection.close()
-
-
-async def _unsend(connection: asyncpg.Connection) -> None:
-    await connection.execute(
-        'UPDATE batch_job_chunks SET sent_at = NULL, partition = NULL, "offset" = NULL '
-        "WHERE kinds_left > 0 AND sent_at IS NOT NULL"
-    )
-    await connection.execute(
-        """
-        UPDATE outbox SET published_at = NULL, partition = NULL, "offset" = NULL
-        WHERE job_id IS NOT NULL AND published_at IS NOT NULL AND answered_at IS NULL
-        """
-    )
 
 
 async def run_up(settings: Settings, data_dir: Path | None, console: Console) -> int:

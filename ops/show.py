@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ops import jobs
 from ops.context import database
-from ops.printed import print_job, print_jobs
+from ops.printed import print_job, print_jobs, print_risks, print_tenants
 from schemas.errors import RiskflowError
 from schemas.settings import Settings
 
@@ -29,7 +29,9 @@ async def show_job(settings: Settings, job_id: str, console: Console) -> None:
         job = await jobs.find(connection, job_id)
         if job is None:
             raise RiskflowError(f"there is no job {job_id}; riskflow jobs lists the latest")
-        print_job(console, job, await jobs.risk_counts(connection, job_id))
+        print_job(console, job)
+        print_risks(console, await jobs.risk_counts(connection, job_id))
+        print_tenants(console, await jobs.tenant_states(connection, job_id))
 
 
 async def explanation(settings: Settings, window: str | None, cell: dict[str, Any]) -> dict[str, Any]:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 
 import asyncpg
 from rich.console import Console
 
-from consumers.acceptor import plan, request_hash
+from consumers.acceptor import PLANNERS, request_hash
 from ops import jobs
 from ops.context import database
-from ops.progress import RiskBars
+from ops.progress import JobBars
+from ops.show import show_job
 from producers.publisher import Publisher
 from schemas import topics
 from schemas.codec import encode, validated
-from schemas.errors import RefusedTrigger
+from schemas.errors import RefusedTrigger, RiskflowError
 from schemas.messages import Trigger, now
 from schemas.settings import Settings
+
+CLIMATE_OPTIONS = ("--scenario", "--window", "--risk", "--bbox", "--uncertainty")
+WEEKLY_OPTIONS = ("--date", "--tenant")
 
 
 def window_of(text: str) -> dict[str, int]:
@@ -50,6 +55,18 @@ def bbox_of(text: str) -> dict[str, float]:
         ) from None
 
 
+def date_of(text: str) -> date:
+    """`2026-11-23` as a date.
+
+    Raises:
+        RefusedTrigger: The text is no day of the calendar.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise RefusedTrigger(f"date {text!r}: write YYYY-MM-DD, such as 2026-11-23") from None
+
+
 def trigger_of(  # noqa: PLR0913 - the options of the command line
     job_type: str,
     *,
@@ -58,6 +75,8 @@ def trigger_of(  # noqa: PLR0913 - the options of the command line
     risks: Sequence[str] | None = None,
     bbox: str | None = None,
     uncertainty: bool = False,
+    report_date: str | None = None,
+    tenants: Sequence[str] | None = None,
     job_id: str | None = None,
     requested_by: str = "command line",
 ) -> Trigger:
@@ -65,23 +84,43 @@ def trigger_of(  # noqa: PLR0913 - the options of the command line
 
     Raises:
         InvalidMessage: A field is wrong; the sentence names it and what is allowed.
-        RefusedTrigger: The window or the bbox cannot be read.
+        RefusedTrigger: An option belongs to another job type; or window, bbox or date cannot be read.
     """
+    climate = dict(zip(CLIMATE_OPTIONS, (scenario, window, risks, bbox, uncertainty), strict=True))
+    weekly = dict(zip(WEEKLY_OPTIONS, (report_date, tenants), strict=True))
+    _refuse_foreign(job_type, climate, weekly)
+    day = date_of(report_date) if report_date else None
     document = {
         "job_type": job_type,
-        "job_id": job_id or f"{job_type}-{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+        "job_id": job_id or _new_id(job_type, day),
         "scenario": scenario,
         "window": window_of(window) if window else None,
         "risks": list(risks) if risks else None,
         "bbox": bbox_of(bbox) if bbox else None,
         "uncertainty": uncertainty,
+        "report_date": day,
+        "tenants": list(tenants) if tenants else None,
         "requested_by": requested_by,
     }
     return validated(Trigger, document)
 
 
+def _refuse_foreign(job_type: str, climate: Mapping[str, object], weekly: Mapping[str, object]) -> None:
+    own, foreign = (weekly, climate) if job_type == jobs.WEEKLY else (climate, weekly)
+    if given := [option for option, value in foreign.items() if value]:
+        raise RefusedTrigger(f"{job_type} does not take {', '.join(given)}; it takes {', '.join(own)}")
+
+
+def _new_id(job_type: str, day: date | None) -> str:
+    moment = f"{day:%Y%m%d}" if day else f"{now():%Y%m%dT%H%M%S}"
+    return f"{job_type}-{moment}-{secrets.token_hex(3)}"
+
+
 async def send(settings: Settings, trigger: Trigger) -> str:
     """Check the trigger as the acceptor will, then publish it.
+
+    A weekly trigger is checked where TENANTS_FILE is set here; elsewhere only the acceptor knows the
+    tenants.
 
     Returns:
         The job_id to look for in batch_job_logs.
@@ -90,7 +129,8 @@ async def send(settings: Settings, trigger: Trigger) -> str:
         RefusedTrigger: It would be refused; the sentence names what is allowed. Nothing was sent.
     """
     async with database(settings, "trigger") as connection:
-        await plan(connection, trigger, settings)
+        if trigger.job_type != jobs.WEEKLY or settings.tenants_file is not None:
+            await PLANNERS[trigger.job_type](connection, trigger, settings)
         await _check_id(connection, trigger)
     async with Publisher(settings) as publisher:
         await publisher.send(encode(topics.TRIGGERS, trigger, source="cli"))
@@ -101,10 +141,27 @@ async def send_and_wait(
     settings: Settings, trigger: Trigger, console: Console, limit: float | None
 ) -> jobs.Job | None:
     """Publish the trigger and show its bars until the job row says that it has ended."""
-    bars = RiskBars(console, settings.kafka_bootstrap_servers, str(trigger.job_id))
+    bars = JobBars(console, settings.kafka_bootstrap_servers, str(trigger.job_id))
     async with database(settings, "trigger") as connection, bars:
         job_id = await send(settings, trigger)
         return await jobs.wait(connection, job_id, limit=limit, seen=bars.show)
+
+
+async def send_and_show(settings: Settings, trigger: Trigger, console: Console, limit: float | None) -> int:
+    """As `send_and_wait`, then print the job.
+
+    Returns:
+        The exit code: 0 when the job has completed without a failure, else 1.
+
+    Raises:
+        RiskflowError: The job has not ended after `limit` seconds.
+    """
+    job = await send_and_wait(settings, trigger, console, limit)
+    if job is None or not job.ended:
+        state = "was not accepted" if job is None else f"is {job.status}"
+        raise RiskflowError(f"job {trigger.job_id} {state} after {limit:g} s; look again: riskflow jobs")
+    await show_job(settings, job.job_id, console)
+    return 0 if job.status == "completed" else 1
 
 
 async def _check_id(connection: asyncpg.Connection, trigger: Trigger) -> None:

@@ -1,4 +1,4 @@
-"""Chunks of open jobs as the ledger holds them, and the messages about them."""
+"""Chunks of open climate jobs as the ledger holds them, and the messages about them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _FIELDS = """
                                     WHERE (o.job_id, o.chunk, o.kind) = (c.job_id, c.chunk, k.kind))
                   ORDER BY k.place) AS kinds
     FROM batch_job_logs j JOIN batch_job_chunks c USING (job_id)
-    WHERE j.status IN ('pending', 'running') AND j.job_seq > 0 AND c.kinds_left > 0
+    WHERE c.topic = $1 AND j.status IN ('pending', 'running') AND j.job_seq > 0 AND c.kinds_left > 0
 """
-_UNSENT = f"{_FIELDS} AND c.sent_at IS NULL ORDER BY j.job_seq, c.chunk LIMIT $1"
-_BY_ID = f"{_FIELDS} AND c.chunk_id = ANY ($1::text[]) ORDER BY c.chunk_id"
+_UNSENT = f"{_FIELDS} AND c.sent_at IS NULL ORDER BY j.job_seq, c.chunk LIMIT $2"
+_BY_ID = f"{_FIELDS} AND c.chunk_id = ANY ($2::text[]) ORDER BY c.chunk_id"
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A chunk of an open job with the kinds that have no outcome yet."""
+    """A chunk of an open climate job with the kinds that have no outcome yet."""
 
     message: GridChunk
     traceparent: str | None
@@ -43,6 +43,11 @@ class Chunk:
     def chunk_id(self) -> str:
         """Key of the chunk."""
         return self.message.chunk_id
+
+    @property
+    def job_id(self) -> str:
+        """Job that it belongs to."""
+        return self.message.job_id
 
     def record(self) -> Record:
         """What the dispatcher publishes."""
@@ -72,12 +77,12 @@ class Chunk:
 
 async def unsent(connection: asyncpg.Connection, limit: int) -> list[Chunk]:
     """Chunks that wait to be sent, in order of acceptance and place."""
-    return [_chunk(row) for row in await connection.fetch(_UNSENT, limit)]
+    return [_chunk(row) for row in await connection.fetch(_UNSENT, GRID_CHUNKS.name, limit)]
 
 
 async def by_id(connection: asyncpg.Connection, chunk_ids: Sequence[str]) -> list[Chunk]:
     """Those of the named chunks that belong to open jobs and lack an outcome."""
-    return [_chunk(row) for row in await connection.fetch(_BY_ID, list(chunk_ids))]
+    return [_chunk(row) for row in await connection.fetch(_BY_ID, GRID_CHUNKS.name, list(chunk_ids))]
 
 
 def _chunk(row: asyncpg.Record) -> Chunk:

@@ -11,7 +11,7 @@ import structlog
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
-from producers.chunks import Chunk, unsent
+from producers.lanes import LANES, Lane, Work
 from producers.losses import LossProof
 from producers.offsets import OffsetReader
 from producers.publisher import Publisher
@@ -19,7 +19,6 @@ from schemas.database import session
 from schemas.faults import is_passing
 from schemas.pauses import pause
 from schemas.settings import Settings
-from schemas.topics import GRID_CHUNKS
 
 CHANNEL = "riskflow_chunks"
 LEADER_LOCK = "riskflow.dispatcher"
@@ -33,7 +32,7 @@ log = structlog.get_logger(__name__)
 _IN_FLIGHT = """
     SELECT c.partition, count(*) AS chunks
     FROM batch_job_chunks c JOIN batch_job_logs j USING (job_id)
-    WHERE c.sent_at IS NOT NULL AND c.kinds_left > 0 AND j.status IN ('pending', 'running')
+    WHERE c.topic = $1 AND c.sent_at IS NOT NULL AND c.kinds_left > 0 AND j.status IN ('pending', 'running')
     GROUP BY c.partition
 """
 # Rows are locked in the sink's order before they are changed, so that the two never wait for each other.
@@ -79,13 +78,14 @@ class Dispatcher:
     async def _serve(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
         await connection.add_listener(CHANNEL, lambda *_: self._wake.set())
         connection.add_termination_listener(lambda *_: self._wake.set())
-        losses = LossProof(self._offsets, self._publisher)
+        proofs = [LossProof(self._offsets, self._publisher, lane) for lane in LANES]
         clock = asyncio.get_running_loop().time
         check_due = clock()
         while not stop.is_set():
             self._wake.clear()
             if clock() >= check_due:
-                await losses.check(connection)
+                for proof in proofs:
+                    await proof.check(connection)
                 check_due = clock() + LOSS_SECONDS
             await dispatch(connection, self._publisher, self._settings.chunks_ahead)
             await pause(stop, POLL_SECONDS, self._wake)
@@ -100,7 +100,7 @@ async def _leads(connection: asyncpg.Connection, stop: asyncio.Event) -> bool:
 
 
 async def dispatch(connection: asyncpg.Connection, publisher: Publisher, ahead: int) -> int:
-    """Send what fits, each chunk to the partition with the fewest in flight.
+    """Send what fits on each lane, whatever becomes of the others.
 
     Args:
         connection: Of the leader.
@@ -113,12 +113,25 @@ async def dispatch(connection: asyncpg.Connection, publisher: Publisher, ahead: 
     Raises:
         KafkaError: A chunk was not acknowledged; those that were are marked.
     """
-    load = dict.fromkeys(await publisher.partitions(GRID_CHUNKS.name), 0)
-    for row in await connection.fetch(_IN_FLIGHT):
+    sent, faults = 0, []
+    for lane in LANES:
+        try:
+            sent += await _dispatch(connection, publisher, ahead, lane)
+        except KafkaError as error:
+            faults.append(error)
+    if faults:
+        raise faults[0]
+    return sent
+
+
+async def _dispatch(connection: asyncpg.Connection, publisher: Publisher, ahead: int, lane: Lane) -> int:
+    """Send what fits on a lane, each chunk to the partition with the fewest in flight."""
+    load = dict.fromkeys(await publisher.partitions(lane.topic.name), 0)
+    for row in await connection.fetch(_IN_FLIGHT, lane.topic.name):
         if row["partition"] in load:
             load[row["partition"]] = row["chunks"]
     room = sum(max(0, ahead - count) for count in load.values())
-    waiting = await unsent(connection, room) if room else []
+    waiting = await lane.unsent(connection, room) if room else []
     if not waiting:
         return 0
     records = [chunk.record() for chunk in waiting]
@@ -147,7 +160,7 @@ def spread(load: dict[int, int], count: int) -> list[int]:
     return chosen
 
 
-async def _mark(connection: asyncpg.Connection, sent: Sequence[tuple[Chunk, RecordMetadata]]) -> None:
+async def _mark(connection: asyncpg.Connection, sent: Sequence[tuple[Work, RecordMetadata]]) -> None:
     if not sent:
         return
     await connection.execute(
@@ -156,4 +169,4 @@ async def _mark(connection: asyncpg.Connection, sent: Sequence[tuple[Chunk, Reco
         [metadata.partition for _, metadata in sent],
         [metadata.offset for _, metadata in sent],
     )
-    await connection.execute(_RUNNING, sorted({chunk.message.job_id for chunk, _ in sent}))
+    await connection.execute(_RUNNING, sorted({chunk.job_id for chunk, _ in sent}))

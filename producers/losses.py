@@ -9,21 +9,19 @@ import asyncpg
 import structlog
 from aiokafka import TopicPartition
 
-from producers import chunks
+from producers.lanes import Lane
 from producers.offsets import OffsetReader, Offsets
 from producers.publisher import Publisher
-from schemas.topics import GRID_CHUNKS, RESULT_TOPICS, SINK_GROUP, WORKER_GROUP
 
 MAX_LOSSES = 5
 """Losses that fail a chunk (DESIGN, section 3)."""
-RESULTS = tuple(topic.name for topic in RESULT_TOPICS.values())
 
 log = structlog.get_logger(__name__)
 
 _IN_FLIGHT = """
     SELECT c.chunk_id, c.partition, c."offset" AS position
     FROM batch_job_chunks c JOIN batch_job_logs j USING (job_id)
-    WHERE c.sent_at IS NOT NULL AND c.kinds_left > 0 AND j.status IN ('pending', 'running')
+    WHERE c.topic = $1 AND c.sent_at IS NOT NULL AND c.kinds_left > 0 AND j.status IN ('pending', 'running')
 """
 # The offset is compared too: a chunk that was sent again meanwhile is another message.
 _UNREPORTED = """
@@ -63,16 +61,17 @@ class _Suspicion:
 
 
 class LossProof:
-    """Finds chunks that the workers have passed without a result and has them sent again.
+    """Finds chunks of a lane that the workers have passed without a result and has them sent again.
 
     The workers' committed offset proves that a chunk was dealt with, the ends of the result topics,
     read after it, bound where its result can be, and the sink's committed offsets prove that it is
     not there. A long queue is behind none of these.
     """
 
-    def __init__(self, offsets: OffsetReader, publisher: Publisher) -> None:
+    def __init__(self, offsets: OffsetReader, publisher: Publisher, lane: Lane) -> None:
         self._offsets = offsets
         self._publisher = publisher
+        self._lane = lane
         self._suspicion = _Suspicion()
 
     async def check(self, connection: asyncpg.Connection) -> int:
@@ -81,15 +80,15 @@ class LossProof:
         Raises:
             KafkaError: The broker did not say its offsets; nothing was changed.
         """
-        rows = await connection.fetch(_IN_FLIGHT)
+        topic = self._lane.topic.name
         flights = [
-            Flight(row["chunk_id"], TopicPartition(GRID_CHUNKS.name, row["partition"]), row["position"])
-            for row in rows
+            Flight(row["chunk_id"], TopicPartition(topic, row["partition"]), row["position"])
+            for row in await connection.fetch(_IN_FLIGHT, topic)
         ]
         if not flights:
             self._suspicion = _Suspicion()
             return 0
-        places = await self._offsets.partitions([GRID_CHUNKS.name])
+        places = await self._offsets.partitions([topic])
         gone = await self._forget_beyond(connection, flights, await self._offsets.ends(places))
         lost = await self._prove(connection)
         if not self._suspicion.flights:
@@ -99,17 +98,17 @@ class LossProof:
         return gone + lost
 
     async def _suspect(self, flights: Iterable[Flight], places: Sequence[TopicPartition]) -> None:
-        passed = await self._offsets.passed(WORKER_GROUP, places)
+        passed = await self._offsets.passed(self._lane.workers, places)
         behind = [flight for flight in flights if flight.offset < passed.get(flight.place, 0)]
         if behind:
-            results = await self._offsets.partitions(RESULTS)
+            results = await self._offsets.partitions(topic.name for topic in self._lane.results)
             self._suspicion = _Suspicion(behind, await self._offsets.ends(results))
 
     async def _prove(self, connection: asyncpg.Connection) -> int:
         suspicion = self._suspicion
         if not suspicion.flights:
             return 0
-        passed = await self._offsets.passed(SINK_GROUP, suspicion.ends)
+        passed = await self._offsets.passed(self._lane.sink, suspicion.ends)
         if any(passed[place] < end for place, end in suspicion.ends.items()):
             return 0
         self._suspicion = _Suspicion()
@@ -118,12 +117,12 @@ class LossProof:
             await self._fail_hopeless(connection, lost)
             await connection.execute(_COUNT, lost, MAX_LOSSES)
         if lost:
-            log.warning("chunks were lost", chunks=len(lost), first=lost[0])
+            log.warning("chunks were lost", topic=self._lane.topic.name, chunks=len(lost), first=lost[0])
         return len(lost)
 
     async def _fail_hopeless(self, connection: asyncpg.Connection, lost: Sequence[str]) -> None:
         reason = f"lost {MAX_LOSSES} times: the workers passed it without a result"
-        for chunk in await chunks.by_id(connection, lost):
+        for chunk in await self._lane.by_id(connection, lost):
             if chunk.losses + 1 >= MAX_LOSSES:
                 log.error("chunk fails", chunk_id=chunk.chunk_id, reason=reason)
                 for record in chunk.failures(reason):

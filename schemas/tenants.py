@@ -23,9 +23,14 @@ WEEK_DAYS = 7
 ESTIMATE_DAYS = 49
 """Days before the report date that metrics, weekly metrics and ability estimates look back."""
 
-Fall = Annotated[float, Field(lt=0, ge=-12)]
+Fall = Annotated[float, Field(lt=0, ge=-12, description="a fall of theta: less than 0, at least -12")]
 """A change of theta (standard deviations of ability); the scale reaches from -6 to 6."""
-Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+Part = Annotated[Share, Field(description="a share from 0 to 1")]
+Colour = Annotated[
+    str,
+    StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$"),
+    Field(description='six hexadecimal digits after #, in quotes, such as "#0b5394"'),
+]
 Address = Annotated[
     str,
     StringConstraints(pattern=r"^[^@\s<>,;:\"()\[\]\\]+@[A-Za-z0-9.-]+[A-Za-z0-9]$", max_length=254),
@@ -58,7 +63,7 @@ class ThetaThresholds(_Strict):
     delta_7d_crit: Fall = -0.30
     delta_14d_warn: Fall = -0.25
     delta_14d_crit: Fall = -0.50
-    decline_weeks_warn: Annotated[int, Field(ge=1, le=6)] = 3
+    decline_weeks_warn: Annotated[int, Field(ge=1, le=6, description="whole weeks from 1 to 6")] = 3
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -72,8 +77,8 @@ class ThetaThresholds(_Strict):
 class OmitThresholds(_Strict):
     """Shares of omitted items from which a student is at risk."""
 
-    warn: Share = 0.08
-    crit: Share = 0.15
+    warn: Part = 0.08
+    crit: Part = 0.15
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -83,8 +88,8 @@ class OmitThresholds(_Strict):
 class GuessThresholds(_Strict):
     """Guessing estimates from which a student is at risk."""
 
-    warn: Share = 0.30
-    crit: Share = 0.40
+    warn: Part = 0.30
+    crit: Part = 0.40
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -94,12 +99,14 @@ class GuessThresholds(_Strict):
 class AttendanceThresholds(_Strict):
     """Shares of absent sessions and days of absence in a row from which a student is at risk."""
 
-    absence_7d_warn: Share = 0.10
-    absence_7d_crit: Share = 0.20
-    absence_14d_warn: Share = 0.15
-    absence_14d_crit: Share = 0.30
-    consecutive_days_crit: Annotated[int, Field(ge=1, le=DAYS)] = 5
-    excused_is_absent: bool = False
+    absence_7d_warn: Part = 0.10
+    absence_7d_crit: Part = 0.20
+    absence_14d_warn: Part = 0.15
+    absence_14d_crit: Part = 0.30
+    consecutive_days_crit: Annotated[
+        int, Field(ge=1, le=DAYS, description=f"whole days from 1 to {DAYS}")
+    ] = 5
+    excused_is_absent: bool = Field(default=False, description="true or false")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -126,23 +133,38 @@ class Colours(_Strict):
 class Tenant(_Strict):
     """One tenant as tenants.yaml describes it, its thresholds already laid over the common ones."""
 
-    org_id: Identifier
-    name: Name
-    timezone: str
-    language: Literal["ko", "en"]
-    active: bool = True
+    org_id: Identifier = Field(
+        description="letters, digits and . _ : + @ -, beginning with a letter or digit, at most 200"
+    )
+    name: Name = Field(description="printable text of 1 to 200 characters")
+    timezone: str = Field(description="a time zone of the IANA database, such as Asia/Seoul")
+    language: Literal["ko", "en"] = Field(description="ko or en")
+    active: bool = Field(default=True, description="true or false")
     colors: Colours = Colours()
-    logo: str | None = None
-    email: list[Address] = Field(default_factory=list)
-    slack_webhook_env: EnvironmentName | None = None
-    irt_scaling: Annotated[float, Field(ge=1, le=2)] = 1.7
+    logo: str | None = Field(None, description="path of an image file, relative to the tenants file's folder")
+    email: list[Address] = Field(
+        default_factory=list, description="a list of mail addresses, such as [principal@example.org]"
+    )
+    slack_webhook_env: EnvironmentName | None = Field(
+        None,
+        description="the NAME of an environment variable in upper case, such as SEOUL_HS_SLACK_WEBHOOK; "
+        "the webhook itself belongs into that variable",
+    )
+    irt_scaling: Annotated[float, Field(ge=1, le=2)] = Field(1.7, description="a number from 1 to 2")
     thresholds: Thresholds = Thresholds()
+
+    @field_validator("name")
+    @classmethod
+    def _is_printable(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError("must hold no line breaks or other characters that cannot be printed")
+        return name
 
     @field_validator("timezone")
     @classmethod
     def _is_a_zone(cls, name: str) -> str:
         try:
             ZoneInfo(name)
-        except (OSError, ValueError) as error:
-            raise ValueError("must be a time zone of the IANA database, such as Asia/Seoul") from error
+        except (KeyError, OSError, ValueError) as error:
+            raise ValueError(f"{name} is not a time zone of the IANA database, such as Asia/Seoul") from error
         return name

@@ -1,4 +1,4 @@
-"""The Faust app of the climate agent, set as DESIGN section 3 says."""
+"""The Faust app of the agents, set as DESIGN section 3 says."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from schemas.broker import MAX_REQUEST_BYTES
 from schemas.codec import Headers
 from schemas.errors import RiskflowError
 from schemas.settings import Settings
-from schemas.topics import GRID_CHUNKS, WORKER_GROUP
-from streams.climate import ClimateAgent, TooManyDeadLetters
+from schemas.topics import WORKER_GROUP
+from streams.agent import Agent, TooManyDeadLetters
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +87,7 @@ class App(faust.App):
 
 
 def create_app(settings: Settings, data_dir: Path) -> App:
-    """The app, without its agent.
+    """The app, without its agents.
 
     Args:
         settings: Which broker.
@@ -133,10 +133,10 @@ def require_compiled_iterator() -> None:
         )
 
 
-def attach(app: App, agent: ClimateAgent) -> None:
-    """Let the agent work on the app's stream of chunks; what it does not handle ends the process."""
+def attach(app: App, agent: Agent[Any]) -> None:
+    """Let an agent work on its topic's stream of chunks; what it does not handle ends the process."""
 
-    async def climate(stream: StreamT[Any]) -> None:
+    async def work(stream: StreamT[Any]) -> None:
         try:
             await agent.run(cast("Stream[bytes]", stream))
         except BaseExceptionGroup as faults:
@@ -145,8 +145,8 @@ def attach(app: App, agent: ClimateAgent) -> None:
         except Exception as fault:  # noqa: BLE001 - an exception that leaves an agent acknowledges its event
             end_process(EXIT_CRASHED, fault)
 
-    topic = app.topic(GRID_CHUNKS.name, key_type=bytes, value_type=bytes)
-    app.agent(topic, name="climate")(climate)
+    topic = app.topic(agent.topic.name, key_type=bytes, value_type=bytes)
+    app.agent(topic, name=agent.name)(work)
 
 
 def end_process(code: int, fault: BaseException | None) -> NoReturn:

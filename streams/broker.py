@@ -9,12 +9,13 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 
 from schemas.broker import client_options, until_broker_answers
 from schemas.settings import Settings
-from schemas.topics import GRID_CHUNKS, RESULT_TOPICS, dead_letters
+from schemas.topics import GRID_CHUNKS, HAZARDS, PROBABILITIES, TENANT_CHUNKS, TENANT_METRICS, dead_letters
 
-NEEDED = frozenset(
-    {GRID_CHUNKS.name, dead_letters(GRID_CHUNKS).name, *(topic.name for topic in RESULT_TOPICS.values())}
-)
-"""Topics that the climate agent reads and writes."""
+WORK = (GRID_CHUNKS, TENANT_CHUNKS)
+RESULTS = (PROBABILITIES, HAZARDS, TENANT_METRICS)
+
+NEEDED = frozenset(topic.name for topic in (*WORK, *map(dead_letters, WORK), *RESULTS))
+"""Topics that the agents read and write."""
 
 
 async def wait_for_topics(settings: Settings, stop: asyncio.Event | None = None) -> None:

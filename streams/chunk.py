@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import orjson
-
 from schemas.codec import Record, decode, encode
-from schemas.errors import RiskflowError
 from schemas.messages import GridChunk, HazardResult, Kind, ProbabilityResult
 from schemas.topics import RESULT_TOPICS
 from streams.cells import Reading
 from streams.isolation import assess_apart
 from streams.models.risks import RISKS
 from streams.models.tables import RiskTables
-from streams.results import MAX_RESULT_BYTES, Origin, result
+from streams.results import Origin, result
+from streams.work import UncomputableChunk, chunk_in_json, within_bytes
 
 SOURCE = "climate-agent"
 """Who speaks, for the header ce_source."""
-
-
-class UncomputableChunk(RiskflowError):  # noqa: N818 - named by what is wrong, as all errors here
-    """The chunk can be read but not computed, and trying again would not help."""
 
 
 def compute(
@@ -42,13 +36,7 @@ def compute(
         for name in chunk.risks
     ]
     records = [encoded(kind, result(kind, origin, outcomes, tables), traceparent) for kind in chunk.kinds]
-    for record in records:
-        if len(record.value) > MAX_RESULT_BYTES:
-            raise UncomputableChunk(
-                f"a result of {len(record.value)} bytes for {len(chunk.cells)} cells; "
-                f"at most {MAX_RESULT_BYTES} are sent: lower BATCH_SIZE"
-            )
-    return records
+    return within_bytes(records, f"{len(chunk.cells)} cells", "BATCH_SIZE")
 
 
 def read_message(value: bytes | None) -> GridChunk:
@@ -85,11 +73,4 @@ def encoded(kind: Kind, message: ProbabilityResult | HazardResult, traceparent: 
 
 def named_chunk(key: bytes | None, value: bytes | None) -> str | None:
     """Which chunk a record was that cannot be decoded: by its key, else by what its JSON still says."""
-    if key:
-        return key.decode(errors="replace")
-    try:
-        document = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        return None
-    named = document.get("chunk_id") if isinstance(document, dict) else None
-    return named if isinstance(named, str) else None
+    return key.decode(errors="replace") if key else chunk_in_json(value)

@@ -1,139 +1,63 @@
-"""The climate agent: a chunk of cells in, one result message per kind out."""
+"""The climate agent's work: a chunk of cells in, one result message per kind out."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import cast
+from functools import partial
 
 import asyncpg
-import structlog
-from faust.streams import Stream
-from faust.types import EventT
-from pydantic import ValidationError
 
-from schemas.codec import Headers, Record, dead_letter_headers, header
-from schemas.errors import RiskflowError
+from schemas.codec import Record
 from schemas.messages import GridChunk
-from schemas.topics import GRID_CHUNKS, dead_letters
+from schemas.topics import GRID_CHUNKS
 from streams.cells import Reading, input_groups, read_chunk, read_tracks
-from streams.chunk import UncomputableChunk, compute, encoded, named_chunk, origin_of, read_message
-from streams.ledger import Start, find, patiently, take_up
+from streams.chunk import compute, encoded, named_chunk, origin_of, read_message
+from streams.ledger import Start, find_cells, patiently
 from streams.models.inputs import HourlyTracks, Years
 from streams.models.tables import RiskTables
 from streams.request import Request
 from streams.results import failed_chunk
 from streams.tracks import JobTracks
-from streams.window import Window
-
-log = structlog.get_logger(__name__)
-
-WINDOW = 3
-"""Chunks in work at a time: one is read and one sent while one is computed; DESIGN, section 3."""
-
-DEATHS_ALONE = 5
-"""Deaths of the worker over one chunk, worked on alone, after which it is failed; DESIGN, section 3."""
-
-DEAD_LETTERS_IN_A_ROW = 20
-"""Dead letters without a good chunk between after which the worker ends (expert assumption)."""
-
-Send = Callable[[str, bytes | None, bytes | None, Headers], Awaitable[object]]
-"""Publishes topic, key, value and headers; returns after the broker's acknowledgement."""
+from streams.work import Compute
 
 
-class TooManyDeadLetters(RiskflowError):  # noqa: N818 - as above
-    """So many dead letters in a row that the fault is not the messages'; a person has to look."""
-
-
-class ClimateAgent:
-    """Computes chunks in the order of their delivery.
+class ClimateWork:
+    """Chunks of cells.
 
     Args:
-        pool: Connections for as many chunks as the window holds.
+        pool: Connections for as many chunks as an agent's window holds.
         tables: Edges and damage rates in use.
-        send: Publishes a record and waits for the broker.
-        commit: Commits what is acknowledged.
     """
 
-    def __init__(
-        self,
-        pool: asyncpg.Pool,
-        tables: RiskTables,
-        *,
-        send: Send,
-        commit: Callable[[], Awaitable[object]],
-    ) -> None:
+    name = "climate"
+    topic = GRID_CHUNKS
+
+    def __init__(self, pool: asyncpg.Pool, tables: RiskTables) -> None:
         self._pool = pool
         self._tables = tables
-        self._send = send
-        self._commit = commit
         self._tracks = JobTracks(self._read_tracks)
-        self._kernels = ThreadPoolExecutor(1, thread_name_prefix="kernels")
-        self._window: Window | None = None
-        self._dead_letters_in_a_row = 0
 
-    async def run(self, stream: Stream[bytes]) -> None:
-        """Work on the stream until it ends; an exception means that the process must end.
+    def read_message(self, value: bytes | None) -> GridChunk:
+        """As `streams.chunk.read_message`."""
+        return read_message(value)
 
-        Raises:
-            BaseExceptionGroup: Whatever was not foreseen, TooManyDeadLetters among it.
-        """
-        async with asyncio.TaskGroup() as tasks:
-            self._window = window = Window(WINDOW, tasks, stream.ack)
-            async for event in stream.noack().events():
-                await window.admit()
-                await self._take(event, window)
+    async def prepare(self, chunk: GridChunk, start: Start, traceparent: str | None) -> Compute:
+        """Read the inputs of all the chunk's cells."""
+        reading = await self._read(chunk, start)
+        return partial(compute, chunk, origin_of(chunk, start.job_seq), reading, self._tables, traceparent)
 
-    async def finish(self) -> None:
-        """Take nothing more; return when what is held is sent, acknowledged and committed."""
-        if self._window is not None:
-            await self._window.close()
-            await self._commit()
-        self._kernels.shutdown()
-
-    async def _take(self, event: EventT[bytes], window: Window) -> None:
-        try:
-            chunk = read_message(event.message.value)
-        except RiskflowError as error:
-            window.start(event, self._refuse(event, error))
-            return
-        start = await take_up(self._pool, chunk.chunk_id)
-        if start is None:
-            unknown = UncomputableChunk(f"chunk {chunk.chunk_id} is not in batch_job_chunks")
-            window.start(event, self._refuse(event, unknown))
-        elif not start.wanted:
-            log.debug("chunk skipped", chunk=chunk.chunk_id, job_status=start.status)
-            window.start(event, _nothing())
-        elif start.starts == 1:
-            window.start(event, self._work(event, chunk, start))
-        else:
-            await self._take_alone(event, chunk, start, window)
-
-    async def _take_alone(self, event: EventT[bytes], chunk: GridChunk, start: Start, window: Window) -> None:
-        """Work on a chunk over which a worker may have died, so that the next death is surely its own."""
-        log.warning("chunk taken up again, alone", chunk=chunk.chunk_id, starts=start.starts)
-        await window.empty()
-        if start.starts > 1 + DEATHS_ALONE:
-            deadly = UncomputableChunk(f"the worker died {DEATHS_ALONE} times over this chunk")
-            window.start(event, self._refuse(event, deadly))
-        else:
-            window.start(event, self._work(event, chunk, start))
-        await window.empty()
-        await self._commit()
-
-    async def _work(self, event: EventT[bytes], chunk: GridChunk, start: Start) -> None:
-        origin = origin_of(chunk, start.job_seq)
-        try:
-            reading = await self._read(chunk, start)
-            records = await asyncio.get_running_loop().run_in_executor(
-                self._kernels, compute, chunk, origin, reading, self._tables, _traceparent(event)
-            )
-        except (UncomputableChunk, ValidationError, asyncpg.DataError) as error:
-            await self._refuse(event, error)
-            return
-        await self._send_all(records)
-        self._dead_letters_in_a_row = 0
+    async def failures(
+        self, key: bytes | None, value: bytes | None, error: Exception, traceparent: str | None
+    ) -> list[Record]:
+        """A failure result for each kind of the chunk's job."""
+        chunk_id = named_chunk(key, value)
+        found = await find_cells(self._pool, chunk_id) if chunk_id else None
+        if found is None:
+            return []
+        origin, kinds = found
+        failure = f"chunk {origin.chunk}: {error}"
+        return [
+            encoded(kind, failed_chunk(kind, origin, failure, self._tables), traceparent) for kind in kinds
+        ]
 
     async def _read(self, chunk: GridChunk, start: Start) -> Reading:
         window = Years(chunk.window.start, chunk.window.end)
@@ -147,54 +71,3 @@ class ClimateAgent:
 
     async def _read_tracks(self, window: Years, baseline: Years) -> HourlyTracks:
         return await patiently(self._pool, lambda connection: read_tracks(connection, window, baseline))
-
-    async def _refuse(self, event: EventT[bytes], error: Exception) -> None:
-        """Put the message to the dead letters, tell its job, and go on.
-
-        Raises:
-            TooManyDeadLetters: After DEAD_LETTERS_IN_A_ROW of them.
-        """
-        message = event.message
-        source = (message.topic, message.partition, message.offset)
-        log.error("chunk refused", reason=str(error), partition=source[1], offset=source[2])
-        letter = dead_letter_headers(_headers(event), reason=str(error), error=error, source=source)
-        await self._send(dead_letters(GRID_CHUNKS).name, message.key, message.value, letter)
-        await self._send_all(await self._failures(event, error))
-        self._dead_letters_in_a_row += 1
-        if self._dead_letters_in_a_row > DEAD_LETTERS_IN_A_ROW:
-            # Otherwise the next start would meet the same letters again and get no further.
-            await self._commit()
-            raise TooManyDeadLetters(
-                f"more than {DEAD_LETTERS_IN_A_ROW} dead letters in a row; last: {error}"
-            )
-
-    async def _failures(self, event: EventT[bytes], error: Exception) -> list[Record]:
-        """Failure results for the job, if the ledger knows which chunk the message was."""
-        chunk_id = named_chunk(event.message.key, event.message.value)
-        found = await find(self._pool, chunk_id) if chunk_id else None
-        if found is None:
-            return []
-        origin, kinds = found
-        failure = f"chunk {origin.chunk}: {error}"
-        return [
-            encoded(kind, failed_chunk(kind, origin, failure, self._tables), _traceparent(event))
-            for kind in kinds
-        ]
-
-    async def _send_all(self, records: Sequence[Record]) -> None:
-        await asyncio.gather(
-            *(self._send(record.topic, record.key, record.value, record.headers) for record in records)
-        )
-
-
-def _traceparent(event: EventT[bytes]) -> str | None:
-    return header(_headers(event), "traceparent")
-
-
-def _headers(event: EventT[bytes]) -> Headers:
-    """As Kafka gives them, repeated names included; Faust's type allows other forms."""
-    return list(cast("Headers", event.message.headers or ()))
-
-
-async def _nothing() -> None:
-    """No work: the event only waits for its turn to be acknowledged."""

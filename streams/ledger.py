@@ -12,6 +12,8 @@ from tenacity import RetryCallState, retry, retry_if_exception, stop_after_delay
 
 from schemas.faults import is_passing
 from schemas.messages import Kind, Window
+from schemas.topics import GRID_CHUNKS, TENANT_CHUNKS, Topic
+from streams.metrics import PartOrigin
 from streams.results import Origin
 
 T = TypeVar("T")
@@ -27,17 +29,26 @@ OPEN_STATES = ("pending", "running")
 
 _TAKE_UP = """
 UPDATE batch_job_chunks AS chunk
-SET starts = chunk.starts + (chunk.kinds_left > 0 AND job.status = ANY ($2::text[]))::integer
+SET starts = chunk.starts + (chunk.kinds_left > 0 AND job.status = ANY ($3::text[]))::integer
 FROM batch_job_logs AS job
-WHERE chunk.chunk_id = $1 AND job.job_id = chunk.job_id
+WHERE chunk.chunk_id = $1 AND chunk.topic = $2 AND job.job_id = chunk.job_id
 RETURNING job.status, job.job_seq, chunk.kinds_left, chunk.starts
 """
 
-_FIND = """
+_FIND_CELLS = """
 SELECT job.job_id, job.job_seq, job.kinds, job.scenario, job.window_start, job.window_end,
        chunk.chunk_id, chunk.chunk, chunk.latitudes, chunk.longitudes
 FROM batch_job_chunks AS chunk JOIN batch_job_logs AS job USING (job_id)
-WHERE chunk.chunk_id = $1 AND chunk.kinds_left > 0
+WHERE chunk.chunk_id = $1 AND chunk.topic = $2 AND chunk.kinds_left > 0
+"""
+
+_FIND_PART = """
+SELECT job.job_id, job.job_seq, chunk.chunk_id, chunk.chunk,
+       chunk.org_id, tenant.report_date, chunk.part, tenant.parts
+FROM batch_job_chunks AS chunk
+JOIN batch_job_logs AS job USING (job_id)
+JOIN batch_job_tenants AS tenant USING (job_id, org_id)
+WHERE chunk.chunk_id = $1 AND chunk.topic = $2 AND chunk.kinds_left > 0
 """
 
 
@@ -80,22 +91,24 @@ async def patiently(pool: asyncpg.Pool, work: Callable[[asyncpg.Connection], Awa
         return await work(connection)
 
 
-async def _row(pool: asyncpg.Pool, chunk_id: str, query: str, *others: object) -> asyncpg.Record | None:
+async def _row(
+    pool: asyncpg.Pool, query: str, chunk_id: str, topic: Topic, *others: object
+) -> asyncpg.Record | None:
     """The query's row for a chunk; None for an id that PostgreSQL's text cannot hold, so no chunk has it."""
     if "\x00" in chunk_id:
         return None
-    return await patiently(pool, lambda connection: connection.fetchrow(query, chunk_id, *others))
+    return await patiently(pool, lambda connection: connection.fetchrow(query, chunk_id, topic.name, *others))
 
 
-async def take_up(pool: asyncpg.Pool, chunk_id: str) -> Start | None:
-    """Note that the chunk is taken up, if it is wanted; None where the ledger does not know it."""
-    row = await _row(pool, chunk_id, _TAKE_UP, OPEN_STATES)
+async def take_up(pool: asyncpg.Pool, topic: Topic, chunk_id: str) -> Start | None:
+    """Note that a chunk of the topic is taken up, if it is wanted; None where the ledger does not know it."""
+    row = await _row(pool, _TAKE_UP, chunk_id, topic, OPEN_STATES)
     return None if row is None else Start(**row)
 
 
-async def find(pool: asyncpg.Pool, chunk_id: str) -> tuple[Origin, list[Kind]] | None:
-    """A chunk that is not done, by its id alone, and its job's kinds; None where there is none."""
-    row = await _row(pool, chunk_id, _FIND)
+async def find_cells(pool: asyncpg.Pool, chunk_id: str) -> tuple[Origin, list[Kind]] | None:
+    """A chunk of cells that is not done, by its id alone, and its job's kinds; None where there is none."""
+    row = await _row(pool, _FIND_CELLS, chunk_id, GRID_CHUNKS)
     if row is None:
         return None
     origin = Origin(
@@ -108,3 +121,9 @@ async def find(pool: asyncpg.Pool, chunk_id: str) -> tuple[Origin, list[Kind]] |
         cells=list(zip(row["latitudes"], row["longitudes"], strict=True)),
     )
     return origin, row["kinds"]
+
+
+async def find_part(pool: asyncpg.Pool, chunk_id: str) -> PartOrigin | None:
+    """A part of a tenant that is not done, by its chunk's id alone; None where there is none."""
+    row = await _row(pool, _FIND_PART, chunk_id, TENANT_CHUNKS)
+    return None if row is None else PartOrigin(**row)

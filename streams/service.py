@@ -1,4 +1,4 @@
-"""The climate worker's life: get ready, join the group, work until told to stop."""
+"""The worker's life: get ready, join the group, work until told to stop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import importlib
 import pkgutil
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import structlog
@@ -16,13 +18,18 @@ from schemas.errors import Unavailable
 from schemas.settings import Settings
 from schemas.start import open_pool
 from streams import models
+from streams.agent import WINDOW, Agent
 from streams.app import EXIT_CRASHED, App, attach, create_app, end_process, require_compiled_iterator
 from streams.broker import wait_for_topics
-from streams.climate import WINDOW, ClimateAgent
+from streams.climate import ClimateWork
 from streams.models.tables import RiskTables
 from streams.risk_tables import risk_tables
+from streams.tenants import TenantWork
 
 log = structlog.get_logger(__name__)
+
+AGENTS = 2
+"""Cells and tenants; each has a window of its own."""
 
 FINISH_SECONDS = 8.0
 """How long what is held may take after a stop: less than a supervisor's 10 s (expert assumption)."""
@@ -42,7 +49,7 @@ async def run(settings: Settings, data_dir: Path) -> None:
     tables = risk_tables(settings)
     compile_kernels()
     try:
-        pool = await open_pool(settings, "worker", WINDOW, stop)
+        pool = await open_pool(settings, "worker", AGENTS * WINDOW, stop)
         try:
             await wait_for_topics(settings, stop)
             await _work(create_app(settings, data_dir), pool, tables, stop)
@@ -54,8 +61,12 @@ async def run(settings: Settings, data_dir: Path) -> None:
 
 
 async def _work(app: App, pool: asyncpg.Pool, tables: RiskTables, stop: asyncio.Event) -> None:
-    agent = ClimateAgent(pool, tables, send=app.publish, commit=app.commit_acknowledged)
-    attach(app, agent)
+    agents = [
+        Agent[Any](work, pool, send=app.publish, commit=app.commit_acknowledged)
+        for work in (ClimateWork(pool, tables), TenantWork(pool))
+    ]
+    for agent in agents:
+        attach(app, agent)
     starting = asyncio.create_task(app.start())
     ended = asyncio.create_task(app.wait_until_stopped())
     stopping = asyncio.create_task(stop.wait())
@@ -67,7 +78,7 @@ async def _work(app: App, pool: asyncpg.Pool, tables: RiskTables, stop: asyncio.
     if app.crash_reason is not None:
         end_process(EXIT_CRASHED, app.crash_reason)
     log.info("worker stopping")
-    finishing = asyncio.create_task(_finish(app, agent))
+    finishing = asyncio.create_task(_finish(app, agents))
     done, _ = await asyncio.wait({finishing}, timeout=FINISH_SECONDS)
     if not done:
         # Without a broker Faust waits for ever, cancelled or not.
@@ -79,8 +90,8 @@ async def _work(app: App, pool: asyncpg.Pool, tables: RiskTables, stop: asyncio.
     log.info("worker stopped")
 
 
-async def _finish(app: App, agent: ClimateAgent) -> None:
-    await agent.finish()
+async def _finish(app: App, agents: Sequence[Agent[Any]]) -> None:
+    await asyncio.gather(*(agent.finish() for agent in agents))
     await app.stop()
 
 

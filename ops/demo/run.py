@@ -1,4 +1,4 @@
-"""`riskflow demo`: the embedded stack, real records, both jobs, and the table of what came out."""
+"""`riskflow demo`: the embedded stack, real records, both climate jobs, then three schools' reports."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
@@ -19,7 +15,9 @@ from rich.console import Console
 
 from ops import trigger as triggers
 from ops.context import database
+from ops.demo.mailroom import Mailroom
 from ops.demo.report import print_summaries, summaries
+from ops.demo.schools import demo_schools
 from ops.demo.sources import (
     RECORD,
     DataPackageMissing,
@@ -29,15 +27,18 @@ from ops.demo.sources import (
     storm_tracks,
     write_korean_daily,
 )
+from ops.demo.stopwatch import Stopwatch, ended_job, print_ended
+from ops.demo.weekly import TENANTS, demo_settings, second_act
 from ops.load.loader import load
 from ops.load.options import Loaded, LoadOptions
 from ops.logs import configure
 from ops.services import hooks, services
 from ops.stack.stack import Stack
-from schemas.errors import RiskflowError
 from schemas.settings import Settings
 from streams.models.inputs import Years
 
+REPORTS_DIR = Path("riskflow-demo-reports")
+"""Of the reports, in the working folder, where no --data-dir is given."""
 SEED = 20
 """Of the drawn weather, where the records cannot be had."""
 
@@ -46,32 +47,11 @@ EXAMPLE = (37.5714, 126.9658)
 """Seoul, the cell that the last lines suggest to look at."""
 
 
-@dataclass(slots=True)
-class Stopwatch:
-    """How long each part took."""
-
-    parts: list[tuple[str, float]] = field(default_factory=list)
-
-    @contextmanager
-    def part(self, console: Console, name: str) -> Iterator[None]:
-        """Say what begins, note how long it took."""
-        console.print(f"{name} ...", highlight=False)
-        began = time.monotonic()
-        yield
-        self.parts.append((name, time.monotonic() - began))
-
-    def print(self, console: Console) -> None:
-        """One line with all parts."""
-        total = sum(seconds for _, seconds in self.parts)
-        parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.parts)
-        console.print(f"{total:.0f} s in all: {parts}.", highlight=False)
-
-
 async def run_demo(settings: Settings, console: Console, *, drawn: bool, data_dir: Path | None) -> int:
     """Run the demonstration and print what came out.
 
     Returns:
-        0 when both jobs completed, 1 otherwise.
+        0 when every job of both acts completed, 1 otherwise.
     """
     configure(settings.model_copy(update={"log_level": "WARNING"}), "demo")
     reason = "asked for" if drawn else _why_drawn()
@@ -82,7 +62,34 @@ async def run_demo(settings: Settings, console: Console, *, drawn: bool, data_di
         "database of its own.",
         highlight=False,
     )
-    settings = settings.model_copy(
+    clock = Stopwatch()
+    reports = (data_dir / "reports" if data_dir else REPORTS_DIR).absolute()
+    async with Mailroom(demo_schools()) as mailroom:
+        settings = demo_settings(_climate_settings(settings), mailroom, reports)
+        stack = Stack(
+            mailroom.known_to(services(settings)),
+            hooks(settings),
+            data_dir=data_dir,
+            start=["sink", "producers"],
+            announce=False,
+        )
+        with clock.part(console, "starting broker, database and services"):
+            await stack.__aenter__()
+        try:
+            here = _at_addresses_of(stack, settings)
+            ended = [
+                await _first_act(stack, here, console, clock, drawn=bool(reason)),
+                await _second_act(stack, here, console, clock, mailroom),
+            ]
+        finally:
+            await stack.__aexit__(None, None, None)
+    clock.print(console)
+    _print_next(console, data_dir)
+    return 0 if all(ended) else 1
+
+
+def _climate_settings(settings: Settings) -> Settings:
+    return settings.model_copy(
         update={
             "scenario": "historical",
             "window_start": RECORD.start,
@@ -94,38 +101,37 @@ async def run_demo(settings: Settings, console: Console, *, drawn: bool, data_di
             "batch_size": 8,
         }
     )
-    clock = Stopwatch()
-    stack = Stack(
-        services(settings), hooks(settings), data_dir=data_dir, start=["sink", "producers"], announce=False
-    )
-    with clock.part(console, "starting broker, database and services"):
-        await stack.__aenter__()
-    try:
-        return await _on(stack, settings, console, clock, drawn=bool(reason), kept=data_dir)
-    finally:
-        await stack.__aexit__(None, None, None)
 
 
-async def _on(  # noqa: PLR0913 - what the run is made of
-    stack: Stack, settings: Settings, console: Console, clock: Stopwatch, *, drawn: bool, kept: Path | None
-) -> int:
-    here = settings.model_copy(
+def _at_addresses_of(stack: Stack, settings: Settings) -> Settings:
+    return settings.model_copy(
         update={
             "database_url": SecretStr(stack.postgres.url),
             "kafka_bootstrap_servers": stack.broker.address,
         }
     )
-    async with database(here, "demo") as connection:
+
+
+async def _first_act(
+    stack: Stack, settings: Settings, console: Console, clock: Stopwatch, *, drawn: bool
+) -> bool:
+    async with database(settings, "demo") as connection:
         with clock.part(console, "loading weather, storms, sites, sea and water"):
             await load_inputs(connection, console, drawn=drawn)
         await stack.start("worker")
-        ended = [await _job(here, console, clock, kind) for kind in ("probability", "hazard")]
+        ended = [await _job(settings, console, clock, kind) for kind in ("probability", "hazard")]
         found = await summaries(connection, "historical", RECORD.start, RECORD.end)
     title = "Nine risks at 61 Korean stations, 1991-2020" + (" (drawn weather)" if drawn else "")
     print_summaries(console, found, assumed_risks(), title)
-    clock.print(console)
-    _print_next(console, kept)
-    return 0 if all(ended) else 1
+    return all(ended)
+
+
+async def _second_act(
+    stack: Stack, settings: Settings, console: Console, clock: Stopwatch, mailroom: Mailroom
+) -> bool:
+    await stack.start("reporter")
+    async with database(settings, "demo") as connection:
+        return await second_act(connection, settings, console, clock, mailroom)
 
 
 async def load_inputs(connection: asyncpg.Connection, console: Console, *, drawn: bool) -> None:
@@ -170,33 +176,30 @@ def _why_drawn() -> str | None:
 
 async def _job(settings: Settings, console: Console, clock: Stopwatch, kind: str) -> bool:
     with clock.part(console, f"job {kind}"):
-        asked = triggers.trigger_of(kind, requested_by="demo")
-        job = await triggers.send_and_wait(settings, asked, console, limit=300)
-    if job is None:
-        raise RiskflowError(f"nobody accepted the {kind} job within 300 s")
-    seconds = f" in {job.seconds:.1f} s" if job.seconds is not None else ""
-    console.print(
-        f"  {job.status}: {job.processed_grids} of {job.total_grids} cells, "
-        f"{job.failed_grids} failed{seconds}",
-        highlight=False,
-    )
-    return job.status == "completed"
+        job = await ended_job(settings, console, triggers.trigger_of(kind, requested_by="demo"))
+    return print_ended(console, job)
 
 
 def _print_next(console: Console, kept: Path | None) -> None:
     program = "riskflow" if shutil.which("riskflow") else os.path.relpath(sys.argv[0])
     place = kept or "demo-data"
+    schools = f"TENANTS_FILE={place}/reports/{TENANTS} REPORTS_DIR={place}/reports"
     steps = [
-        ("the same, and keep the database", f"demo --data-dir {place}"),
+        (f"{program} demo --data-dir {place}", "the same, and keep database and reports"),
         (
+            f"{schools} \\\n    {program} up --data-dir {place}",
             "broker, database and services until Ctrl-C; then, in another terminal:",
-            f"up --data-dir {place}",
         ),
-        ("what is behind a number", f"explain --lat {EXAMPLE[0]} --lon {EXAMPLE[1]} --risk inland_flood"),
-        ("both jobs again: the same rows with the same numbers", "trigger climate --wait"),
-        ("what moves through the topics", "ui"),
+        (
+            f"{program} explain --lat {EXAMPLE[0]} --lon {EXAMPLE[1]} --risk inland_flood",
+            "what is behind a number",
+        ),
+        (f"{program} trigger climate --wait", "both climate jobs again: the same rows with the same numbers"),
+        (f"{program} trigger weekly --wait", "the schools' reports again; what was sent is not sent twice"),
+        (f"{program} reports", "what was sent to whom, and what became of it"),
+        (f"{program} ui", "what moves through the topics"),
     ]
     console.print("Where to look next:")
-    for meaning, arguments in steps[1 if kept else 0 :]:
-        console.print(f"  {program} {arguments}\n      {meaning}", highlight=False, soft_wrap=True)
+    for command, meaning in steps[1 if kept else 0 :]:
+        console.print(f"  {command}\n      {meaning}", highlight=False, soft_wrap=True)
     console.print("README.md and docs/ say how to load your own data.")

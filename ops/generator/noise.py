@@ -72,14 +72,15 @@ def _streams(name: str, seed: int, cells: Cells, years: Years, shape: tuple[int,
     count = len(years) * per_year
     raw = np.empty((len(cells), count), dtype=np.uint64)
     for row, (north, east) in enumerate(zip(cells.latitude.tolist(), cells.longitude.tolist(), strict=True)):
-        raw[row] = _words(f"{name},{seed},{north:.6f},{east:.6f}", years.start * per_year, count)
+        raw[row] = words(f"{name},{seed},{north:.6f},{east:.6f}", years.start * per_year, count)
     # The upper 52 bits, centred: a double holds them whole, so never 0 and never 1.
     normal = ndtri(((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52)
     by_variable = normal.reshape(len(cells), len(years), variables, slots).transpose(2, 0, 1, 3)
     return by_variable.reshape(variables, len(cells), len(years) * slots)
 
 
-def _words(label: str, first: int, count: int) -> NDArray[np.uint64]:
+def words(label: str, first: int, count: int) -> NDArray[np.uint64]:
+    """Random words number `first` to `first + count - 1` of the stream that a label names, (count,)."""
     key = int.from_bytes(blake2b(label.encode(), digest_size=16).digest(), "little")
     words = np.random.Philox(key=key).advance(first // _PHILOX_WORDS)
     skip = first % _PHILOX_WORDS

@@ -26,11 +26,20 @@ DIGITS = 3
 """Base-10000 digits of a coordinate: one before the point, two after it."""
 
 
+POSTGRES_EPOCH = np.datetime64("2000-01-01T00:00:00", "us")
+POSTGRES_DAY = 10_957
+"""2000-01-01 in days since 1970-01-01."""
+
+
 class Field(NamedTuple):
-    """One column: its octets, shape (rows, width), and which rows are null."""
+    """One column: its octets, shape (rows, width), which rows are null, and how many octets count.
+
+    Rows without a length are as long as the column is wide.
+    """
 
     octets: Octets
     null: NDArray[np.bool_] | None = None
+    lengths: NDArray[np.int32] | None = None
 
 
 def float8(values: Array) -> Field:
@@ -62,6 +71,31 @@ def text(value: str, rows: int) -> Field:
     return Field(np.broadcast_to(octets, (rows, len(octets))))
 
 
+def texts(values: Sequence[str | None], codes: NDArray[np.intp]) -> Field:
+    """Texts of which many repeat.
+
+    Args:
+        values: Different texts, at least one; None is null.
+        codes: Position in `values`, (rows,).
+    """
+    encoded = [b"" if value is None else value.encode() for value in values]
+    lengths = np.array([len(value) for value in encoded], dtype=np.int32)
+    padded = np.array(encoded, dtype=f"S{max(lengths.max(), 1)}")
+    null = np.array([value is None for value in values])
+    return Field(_octets(padded)[codes], null[codes], lengths[codes])
+
+
+def date(days: Array) -> Field:
+    """Days since 1970-01-01; NaN becomes null."""
+    null = np.isnan(days)
+    return int4(np.where(null, 0, days - POSTGRES_DAY), null)
+
+
+def timestamptz(moments: NDArray[np.datetime64]) -> Field:
+    """Times in UTC [microseconds]; NaT becomes null."""
+    return Field(_octets((moments - POSTGRES_EPOCH).astype(np.int64).astype(">i8")), np.isnat(moments))
+
+
 def blob(values: NDArray[np.generic]) -> Field:
     """Octets (bytea) of each row of an array, in its byte order."""
     return Field(_octets(values))
@@ -75,10 +109,14 @@ def encode(fields: Sequence[Field]) -> bytes:
     table[:, :2] = _big_endian(len(fields), 2)
     keep: NDArray[np.bool_] | None = None
     at = 2
-    for octets, null in fields:
+    for octets, null, lengths in fields:
         start, end = at + 4, at + 4 + octets.shape[1]
         table[:, at:start] = _big_endian(octets.shape[1], 4)
         table[:, start:end] = octets
+        if lengths is not None:
+            keep = np.ones(table.shape, dtype=bool) if keep is None else keep
+            table[:, at:start] = _octets(lengths.astype(">i4"))
+            keep[:, start:end] = np.arange(octets.shape[1]) < lengths[:, None]
         if null is not None and null.any():
             keep = np.ones(table.shape, dtype=bool) if keep is None else keep
             table[null, at:start] = NULL

@@ -1,4 +1,4 @@
-"""The columns of every table that can be loaded: unit, range and whether a field may be empty.
+"""The columns of every table of climate that can be loaded: unit, range and whether a field may be empty.
 
 Source: METHODS, section 0.
 """
@@ -12,6 +12,8 @@ from typing import Literal
 
 LAND_COVERS = ("forest", "grassland", "cropland", "urban", "water", "other")
 FIRST_YEAR, LAST_YEAR = 1800, 2300
+LONGEST_TEXT = 2000
+"""Characters of a text field; a source is a sentence (expert assumption)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,25 +24,35 @@ class Column:
         name: As in the header.
         kind: How its text is read.
         unit: For sentences.
-        low, high: Values outside are impossible; `low` itself too where `above_low`.
+        low, high: Values outside are impossible; the bound itself too where `above_low`, `below_high`.
         optional: The header may lack it.
-        empty: A row may lack it; such values can be taken as missing.
+        empty: A row may lack it; impossible values can be taken as missing, unless `strict`.
+        choices: The texts that are allowed; none: all.
+        longest: Characters of a text.
+        pattern, allowed: What an id must match whole, and that in words.
     """
 
     name: str
-    kind: Literal["number", "integer", "degrees", "date", "time", "text"]
+    kind: Literal["number", "integer", "degrees", "date", "time", "moment", "text", "id"]
     unit: str = ""
     low: float = -inf
     high: float = inf
     above_low: bool = False
+    below_high: bool = False
     optional: bool = False
     empty: bool = False
+    strict: bool = False
     choices: tuple[str, ...] = ()
+    longest: int = LONGEST_TEXT
+    pattern: str = ""
+    allowed: str = ""
 
     @property
     def range(self) -> str:
         """The allowed values, for sentences."""
         unit = f" {self.unit}" if self.unit else ""
+        if self.below_high:
+            return f"{self.low:g} or more, less than {self.high:g}{unit}"
         if self.above_low:
             return f"more than {self.low:g}" + (f", at most {self.high:g}{unit}" if self.high < inf else unit)
         if self.high == inf:
@@ -50,7 +62,7 @@ class Column:
     @property
     def fault(self) -> str:
         """What is wrong with a value outside, after the value itself."""
-        plain = self.high < inf and not self.above_low
+        plain = self.high < inf and not self.above_low and not self.below_high
         return f"is outside {self.range}" if plain else f"is not allowed; allowed: {self.range}"
 
 
@@ -60,6 +72,10 @@ class Sheet:
 
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+
+    def has(self, kind: str) -> bool:
+        """Whether a column is of this kind."""
+        return any(column.kind == kind for column in self.columns)
 
     def column(self, name: str) -> Column:
         """The column with this name."""

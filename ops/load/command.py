@@ -25,6 +25,7 @@ async def run_load(  # noqa: PLR0913 - the options of a command line
     bad_values_file: Path | None,
     ibtracs: str | None,
     scenario: str | None,
+    timezone: str | None = None,
 ) -> None:
     """Load the files and print what was stored.
 
@@ -39,6 +40,7 @@ async def run_load(  # noqa: PLR0913 - the options of a command line
             bad_values_file=bad_values_file,
             ibtracs=ibtracs,  # type: ignore[arg-type]  # as above
             scenario=scenario,
+            timezone=timezone,
             progress=lambda phase, share: progress.update(task, description=phase, completed=share),
         )
         async with database(settings, "load") as connection:

@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import date, tzinfo
 from math import inf, isfinite, nan
+from re import fullmatch
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.load.columns import FIRST_YEAR, LAST_YEAR, Column
+from ops.load.columns import FIRST_YEAR, LAST_YEAR, LONGEST_TEXT, Column
 from ops.load.csvfile import TextBlock
 from ops.load.findings import Findings
+from ops.load.moments import read_moment
 from streams.models.inputs import Array
 
 MISREAD = inf
 """Stands for a text that is no number."""
 
+NO_TIME = int(np.datetime64("NaT").astype(np.int64))
 EPOCH = date(1970, 1, 1).toordinal()
-LONGEST_TEXT = 2000
-"""Characters of a text field; a source is a sentence (expert assumption)."""
-
 DEGREE_DECIMALS = 6
 """Decimals of coordinates, as numeric(10, 6) keeps them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A text column as its different texts, stripped (None: empty), and the text of each row.
+
+    Attributes:
+        texts: Different texts.
+        codes: Position in `texts`, (rows,).
+    """
+
+    texts: list[str | None]
+    codes: NDArray[np.intp]
+
+    def rows(self) -> list[str | None]:
+        """The text of each row."""
+        return [self.texts[code] for code in self.codes.tolist()]
 
 
 class Memo(dict[str, float]):
@@ -72,15 +91,6 @@ def read_date(text: str) -> float:
         return MISREAD
 
 
-def read_time(text: str) -> datetime | None:
-    """ISO 8601 time in UTC; one without an offset is taken as UTC. None where it is no time."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-
-
 def plain_numbers(texts: Sequence[str]) -> Array:
     """Numbers of a column, NaN where a text is empty, MISREAD where it is no number."""
     joined = "".join(texts)
@@ -125,31 +135,28 @@ class Reader:
 
     def texts(self, block: TextBlock, column: Column) -> list[str | None]:
         """Texts of a column, stripped; None where the field is empty."""
-        known: dict[str, str | None] = {
-            text: text.strip() or None for text in set(block.columns[column.name])
-        }
-        texts = [known[text] for text in block.columns[column.name]]
-        if not column.empty and None in known.values():
-            self._empty(block, column, np.array([text is None for text in texts]))
-        odd = {text for text in known.values() if text is not None and not _storable(text)}
-        self._among(block, column, (texts, odd), lambda text: f"{_shown(text)} is too long or not printable")
-        if column.choices:
-            alien = {text for text in known.values() if text is not None and text not in column.choices}
-            allowed = ", ".join(column.choices)
-            self._among(block, column, (texts, alien), lambda text: f"{text!r} is not one of {allowed}")
-        return texts
+        return self.coded(block, column).rows()
 
-    def times(self, block: TextBlock, column: Column) -> list[datetime | None]:
-        """Times of a column in UTC."""
-        texts = self.texts(block, column)
-        times = [None if text is None else read_time(text) for text in texts]
-        wrong = np.array([text is not None and time is None for text, time in zip(texts, times, strict=True)])
-        self._note(
-            block, column, wrong, lambda row: f"{texts[row]!r} is not a time (YYYY-MM-DDTHH:MM:SSZ, UTC)"
-        )
-        odd = np.array([time is not None and not FIRST_YEAR <= time.year <= LAST_YEAR for time in times])
-        self._note(block, column, odd, lambda row: f"{texts[row]} is outside {FIRST_YEAR} to {LAST_YEAR}")
-        return times
+    def coded(self, block: TextBlock, column: Column) -> Coded:
+        """Texts of a column, each different one read and judged once."""
+        texts = block.columns[column.name]
+        known = {text: code for code, text in enumerate(dict.fromkeys(texts))}
+        codes = np.fromiter(map(known.__getitem__, texts), np.intp, len(texts))
+        coded = Coded([text.strip() or None for text in known], codes)
+        self._judge(block, column, coded, [_text_fault(text, column) for text in coded.texts])
+        return coded
+
+    def moments(self, block: TextBlock, column: Column, zone: tzinfo | None) -> NDArray[np.datetime64]:
+        """Times of a column in UTC [microseconds], (rows,); NaT where a field is empty or wrong."""
+        coded = self.coded(block, column)
+        read = [None if text is None else read_moment(text, zone) for text in coded.texts]
+        faults = [
+            f"{text} {found}" if isinstance(found, str) else ""
+            for text, found in zip(coded.texts, read, strict=True)
+        ]
+        self._judge(block, column, coded, faults)
+        known = [found if isinstance(found, int) else NO_TIME for found in read]
+        return np.array(known, dtype=np.int64).view("datetime64[us]")[coded.codes]
 
     def not_below(self, block: TextBlock, values: Mapping[str, Array], upper: str, lower: str) -> None:
         """Both are impossible where `upper` is below `lower`."""
@@ -194,16 +201,17 @@ class Reader:
         if column.kind == "date":
             low, high = read_date(f"{FIRST_YEAR}-01-01"), read_date(f"{LAST_YEAR}-12-31")
             outside = (values < low) | (values > high)
-            self._note(
+            self.note(
                 block, column, outside, lambda row: f"{texts[row]} is outside {FIRST_YEAR} to {LAST_YEAR}"
             )
             return
-        outside = (values < low) | (values > high) | ((values == low) & column.above_low)
+        outside = (values < low) | (values > high)
+        outside |= ((values == low) & column.above_low) | ((values == high) & column.below_high)
         reason = column.fault
-        if column.empty:
+        if column.empty and not column.strict:
             self.impossible(block, column, values, outside, reason)
         else:
-            self._note(block, column, outside, lambda row: f"{texts[row].strip()} {reason}")
+            self.note(block, column, outside, lambda row: f"{texts[row].strip()} {reason}")
 
     def _misread(self, block: TextBlock, column: Column, wrong: NDArray[np.bool_]) -> None:
         texts = block.columns[column.name]
@@ -211,36 +219,49 @@ class Reader:
         what = {"integer": "a whole number", "date": "a date (YYYY-MM-DD)"}.get(
             column.kind, f"a number{unit}"
         )
-        self._note(
+        self.note(
             block, column, wrong, lambda row: f"{_shown(texts[row])} is not {what}{_hint(texts[row], column)}"
         )
 
     def _empty(self, block: TextBlock, column: Column, empty: NDArray[np.bool_]) -> None:
-        self._note(block, column, empty, lambda _: "is empty, but every row needs it")
+        self.note(block, column, empty, lambda _: "is empty, but every row needs it")
 
-    def _among(
-        self,
-        block: TextBlock,
-        column: Column,
-        wrong: tuple[Sequence[str | None], set[str]],
-        reason: Callable[[str], str],
-    ) -> None:
-        """Note the rows whose text is among the wrong ones."""
-        texts, alien = wrong
-        if alien:
-            rows = np.array([text in alien for text in texts])
-            self._note(block, column, rows, lambda row: reason(texts[row] or ""))
+    def _judge(self, block: TextBlock, column: Column, coded: Coded, faults: list[str]) -> None:
+        """Note the rows whose text has a fault; `faults` has a sentence or an empty text for each text."""
+        if any(faults):
+            wrong = np.array([bool(fault) for fault in faults])[coded.codes]
+            self.note(block, column, wrong, lambda row: faults[coded.codes[row]])
 
-    def _note(
+    def note(
         self, block: TextBlock, column: Column, wrong: NDArray[np.bool_], reason: Callable[[int], str]
     ) -> None:
+        """Note a fault at each wrong row; `reason` gives its sentence."""
         rows = np.flatnonzero(wrong)
         if len(rows):
             self._findings.faults(block.file, column.name, rows, block.lines, reason)
 
 
-def _storable(text: str) -> bool:
-    return len(text) <= LONGEST_TEXT and not any(character < " " for character in text)
+def _text_fault(text: str | None, column: Column) -> str:
+    """What is wrong with a text of the column; an empty text where it is sound."""
+    if text is None:
+        return "" if column.empty else "is empty, but every row needs it"
+    printable = text.isprintable() or (column.kind != "id" and not any(map(_is_control, text)))
+    if len(text) > column.longest or not printable:
+        return f"{_shown(text)} is too long or not printable" + _length(column)
+    if column.choices and text not in column.choices:
+        return f"{text!r} is not one of {', '.join(column.choices)}"
+    if column.pattern and not fullmatch(column.pattern, text):
+        return f"{_shown(text)} is not allowed; allowed: {column.allowed}"
+    return ""
+
+
+def _is_control(character: str) -> bool:
+    """Control characters, separators of lines and halves of characters; no font shows them."""
+    return not character.isprintable() and category(character) in {"Cc", "Cs", "Zl", "Zp"}
+
+
+def _length(column: Column) -> str:
+    return f"; allowed: up to {column.longest} printable characters" if column.longest < LONGEST_TEXT else ""
 
 
 def _shown(text: str) -> str:

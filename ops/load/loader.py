@@ -8,13 +8,17 @@ from pathlib import Path
 
 import asyncpg
 
-from ops.load.columns import SMALL
 from ops.load.findings import Findings
+from ops.load.learning import LEARNING, STORED
+from ops.load.moments import zone_named
 from ops.load.options import Loaded, LoadOptions
 from schemas.errors import InvalidFile, RiskflowError
 
-TABLES = ("monthly", "daily", "netcdf", *SMALL)
+TABLES = ("monthly", "daily", "netcdf", *STORED)
 """What can be loaded."""
+
+TIMED = tuple(name for name, (_, sheet) in LEARNING.items() if sheet.has("moment"))
+"""Tables whose times may lack an offset where --timezone gives their zone."""
 
 LOCK = "riskflow.load"
 
@@ -72,6 +76,9 @@ def _check(table: str, files: Sequence[Path], options: LoadOptions) -> None:
         raise RiskflowError(f"--ibtracs goes with storms, not with {table}")
     if options.scenario and table != "netcdf":
         raise RiskflowError(f"--scenario goes with netcdf; the files of {table} name it in a column")
+    if options.timezone and table not in TIMED:
+        raise RiskflowError(f"--timezone goes with {' and '.join(TIMED)}, not with {table}")
+    zone_named(options.timezone)
     if len({path.name for path in files}) < len(files):
         raise RiskflowError(f"load {table}: two files have the same name; a fault could not say which one")
 

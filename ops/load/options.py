@@ -28,6 +28,7 @@ class LoadOptions:
             in the working folder.
         ibtracs: Storms come from an IBTrACS file; whose winds are read.
         scenario: Scenario of NetCDF files; by default their own attribute.
+        timezone: Time zone of times of assessments and items that carry no offset; None refuses them.
         progress: Told how far the load is.
     """
 
@@ -36,6 +37,7 @@ class LoadOptions:
     bad_values_file: Path | None = None
     ibtracs: Literal["wmo", "jtwc"] | None = None
     scenario: str | None = None
+    timezone: str | None = None
     progress: Progress = silent
 
 

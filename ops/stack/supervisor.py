@@ -33,7 +33,7 @@ class Service:
 
     name: str
     argv: Sequence[str]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
     depends_on_broker: bool = True
     count: int = 1
 

@@ -1,14 +1,18 @@
 """`riskflow demo` as a newcomer runs it, and what its database then holds."""
 
 import asyncio
+import csv
 import os
 import sys
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 import pytest
 from test_real_input import check_every_row
 
+from consumers.mail_words import WORDS
 from ops.demo.sources import DataPackageMissing, korean_weather_file, storm_tracks
 from ops.stack.servers import EmbeddedPostgres
 
@@ -23,6 +27,18 @@ NUMBERS = """
     FROM probability_results p
     JOIN hazard_results h USING (latitude, longitude, risk_type, scenario, window_start, window_end)
     ORDER BY 1, 2, 3
+"""
+SCHOOLS = {"gasang-hs": "ko", "yesi-ms": "ko", "sample-is": "en"}
+STUDENTS = {"gasang-hs": 300, "yesi-ms": 240, "sample-is": 180}
+SLACK = {"gasang-hs": "sent", "yesi-ms": None, "sample-is": "sent"}
+COUNTS = """
+    SELECT s.org_id, s.org_name, s.report_date, s.total_students, s.crit_count, s.warn_count, s.ok_count,
+           s.insufficient_data, e.state, p.state
+    FROM tenant_risk_summary s
+    JOIN report_deliveries e ON (e.org_id, e.report_date) = (s.org_id, s.report_date)
+    LEFT JOIN report_deliveries p
+        ON (p.org_id, p.report_date, p.channel) = (s.org_id, s.report_date, 'slack')
+    WHERE e.channel = 'email' ORDER BY s.org_id
 """
 
 
@@ -40,23 +56,64 @@ async def demo(folder: Path, *options: str) -> str:
     return out.decode()
 
 
-async def stored(folder: Path) -> list[tuple]:
-    """Every result in the database that the demo has kept; what must hold of each row is checked."""
+@dataclass(frozen=True)
+class Kept:
+    """What the demo has kept: every climate result, and per school its counts and deliveries."""
+
+    results: list[tuple]
+    schools: list[tuple]
+    trend: dict[str, int]
+
+
+async def stored(folder: Path) -> Kept:
+    """What is in the database that the demo has kept; what must hold of each row is checked."""
     server = EmbeddedPostgres(folder / "postgresql")
     await server.start()
     try:
         await server.wait_ready()
         connection = await asyncpg.connect(server.url)
         await check_every_row(connection, CELLS)
-        rows = [tuple(row) for row in await connection.fetch(NUMBERS)]
         jobs = await connection.fetch(
-            "SELECT DISTINCT status, processed_grids, failed_grids FROM batch_job_logs"
+            "SELECT DISTINCT job_type, status, processed_grids, failed_grids FROM batch_job_logs ORDER BY 1"
         )
-        assert [tuple(row) for row in jobs] == [("completed", CELLS, 0)]
+        assert [tuple(row) for row in jobs] == [
+            ("hazard", "completed", CELLS, 0),
+            ("probability", "completed", CELLS, 0),
+            ("weekly", "completed", len(SCHOOLS), 0),
+        ]
+        kept = Kept(
+            [tuple(row) for row in await connection.fetch(NUMBERS)],
+            [tuple(row) for row in await connection.fetch(COUNTS)],
+            dict(await connection.fetch("SELECT org_id, count(*) FROM tenant_risk_summary GROUP BY org_id")),
+        )
         await connection.close()
     finally:
         await server.stop()
-    return rows
+    return kept
+
+
+def check_second_act(said: str, kept: Kept, reports: Path) -> None:
+    """The table says what the rows say, one mail and one message of each came, the pages lie there."""
+    assert "THE STUDENTS ARE DRAWN" in said
+    assert kept.trend == dict.fromkeys(SCHOOLS, 8)
+    words = " ".join(said.split())
+    mails = said[said.index("Mails as") : said.index("Slack messages as")]
+    for org_id, name, day, students, crit, warn, ok, no_data, email, slack in kept.schools:
+        assert f" {org_id} {students} {crit} {warn} {ok} {no_data} {email} {slack or '-'} " in words
+        assert (students, crit + warn + ok + no_data) == (STUDENTS[org_id], students)
+        assert min(crit, warn, no_data) > 0
+        assert (email, slack) == ("sent", SLACK[org_id])
+        assert mails.count(f"{org_id}_metrics.csv") == 1
+        subject = WORDS[SCHOOLS[org_id]].subject.format(
+            name=name, date=day, crit=crit, warn=warn, students=students
+        )
+        assert words.count(f" {subject} ") == (2 if slack else 1)
+        page = reports / str(day) / f"{org_id}_report.html"
+        assert f" {page.as_uri()} " in words
+        assert name in page.read_text(encoding="utf-8")
+        with (reports / str(day) / f"{org_id}_metrics.csv").open(encoding="utf-8", newline="") as file:
+            levels = Counter(row["level"] for row in csv.DictReader(file))
+        assert levels == {"CRIT": crit, "WARN": warn, "OK": ok, "NO_DATA": no_data}
 
 
 @pytest.fixture
@@ -78,15 +135,19 @@ async def test_the_demo_on_real_records_twice_gives_the_same_numbers(server_home
     assert " typhoon " in said, "a risk that rests on no assumption carries no star"
     assert "water_scarcity*" in said
     first = await stored(folder)
-    assert [row[6] for row in first] == [None] * len(first), "every risk has a number at every station"
-    await demo(folder)
-    assert await stored(folder) == first
+    assert {row[6] for row in first.results} == {None}, "every risk has a number at every station"
+    check_second_act(said, first, folder / "reports")
+    said = await demo(folder)
+    again = await stored(folder)
+    assert again == first
+    check_second_act(said, again, folder / "reports")
 
 
 async def test_the_demo_without_records_says_first_that_its_weather_is_drawn(server_home):
     folder = server_home / "drawn"
     said = await demo(folder, "--drawn")
     assert said.splitlines()[0].startswith("THE WEATHER IS DRAWN")
-    rows = await stored(folder)
-    numbers = {row[2] for row in rows if row[5] is not None}
+    kept = await stored(folder)
+    numbers = {row[2] for row in kept.results if row[5] is not None}
     assert numbers >= set(RISKS) - {"typhoon"}
+    check_second_act(said, kept, folder / "reports")

@@ -238,7 +238,7 @@ async def test_no_broker_and_no_database_at_start_is_said_and_ends_the_program(t
         "DATABASE_URL": "postgresql://u:secret-word@127.0.0.1:9/d",
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
     }
-    for service in ("sink", "producers", "worker"):
+    for service in ("sink", "producers", "reporter", "worker"):
         code, out, err = await terminal.run(service, START_TIMEOUT="1", **nowhere)
         assert code == 1
         assert "does not answer; retrying for 1 s" in err

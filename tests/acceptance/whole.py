@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,8 +97,13 @@ class Whole:
 
 
 @asynccontextmanager
-async def running(database_url: str, folder: Path, **changes: object) -> AsyncIterator[Whole]:
-    """A new broker with topics, the services defined but not started, a connection."""
+async def running(
+    database_url: str, folder: Path, environment: Mapping[str, str] | None = None, **changes: object
+) -> AsyncIterator[Whole]:
+    """A new broker with topics, the services defined but not started, a connection.
+
+    `environment` is what services find beside the settings, which `changes` change.
+    """
     broker = EmbeddedBroker(folder / "broker.log")
     await broker.start()
     connection = await asyncpg.connect(database_url)
@@ -106,10 +111,10 @@ async def running(database_url: str, folder: Path, **changes: object) -> AsyncIt
         _env_file=None,
         database_url=SecretStr(database_url),
         kafka_bootstrap_servers=broker.address,
-        parallel_workers=1,
-        **changes,
+        **{"parallel_workers": 1, "reports_dir": folder / "reports"} | changes,
     )
-    env = {"DATABASE_URL": database_url, "KAFKA_BOOTSTRAP_SERVERS": broker.address}
+    addresses = {"DATABASE_URL": database_url, "KAFKA_BOOTSTRAP_SERVERS": broker.address}
+    env = addresses | dict(environment or {})
     supervisor = Supervisor(services(settings), folder / "logs", env=env)
     try:
         await broker.wait_ready()

@@ -1,4 +1,4 @@
-"""What the climate worker's tests share: a filled database, a job in its ledger, the worker as a process."""
+"""What the worker's tests share: a filled database, a job in its ledger, the worker as a process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ from ops.stack.servers import EmbeddedBroker
 from producers.topics import create_topics
 from schemas.codec import encode
 from schemas.messages import GridChunk, Window
-from schemas.topics import GRID_CHUNKS, HAZARDS, PROBABILITIES, dead_letters
+from schemas.topics import (
+    GRID_CHUNKS,
+    HAZARDS,
+    PROBABILITIES,
+    TENANT_CHUNKS,
+    TENANT_METRICS,
+    Topic,
+    dead_letters,
+)
 from streams.models.risks import RISKS
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +131,7 @@ async def _weather(
 
 @dataclass
 class Worker:
-    """The climate worker as a process of its own, and what it has logged."""
+    """The worker as a process of its own, and what it has logged."""
 
     process: asyncio.subprocess.Process
     log: Path
@@ -186,7 +194,8 @@ class Stage:
             bootstrap_servers=broker.address, acks="all", max_batch_size=1, max_request_size=2 << 20
         )
         reader = AIOKafkaConsumer(
-            *(PROBABILITIES.name, HAZARDS.name, dead_letters(GRID_CHUNKS).name),
+            *(topic.name for topic in (PROBABILITIES, HAZARDS, TENANT_METRICS)),
+            *(dead_letters(topic).name for topic in (GRID_CHUNKS, TENANT_CHUNKS)),
             bootstrap_servers=broker.address,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,
@@ -266,12 +275,15 @@ class Stage:
         await self.send_raw(record.key, record.value, record.headers, partition)
 
     async def send_raw(
-        self, key: bytes, value: bytes | None, headers: list[tuple[str, bytes]], partition: int = 0
+        self,
+        key: bytes,
+        value: bytes | None,
+        headers: list[tuple[str, bytes]],
+        partition: int = 0,
+        topic: Topic = GRID_CHUNKS,
     ) -> None:
-        """Publish any bytes on the topic of chunks."""
-        await self.producer.send_and_wait(
-            GRID_CHUNKS.name, value, key=key, headers=headers, partition=partition
-        )
+        """Publish any bytes on a topic of chunks."""
+        await self.producer.send_and_wait(topic.name, value, key=key, headers=headers, partition=partition)
 
     async def records(self, topic: str, key: str, count: int = 1) -> list[ConsumerRecord]:
         """The records of a topic under a key, once there are `count`."""

@@ -125,7 +125,6 @@ async def test_a_trigger_without_an_id_is_named_by_its_place(
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"job_type": "weekly"}, "job type weekly is not built yet; allowed: probability, hazard, climate"),
         ({"risks": ["drought", "floods"]}, "unknown risk floods; allowed: drought, typhoon"),
         (
             {"scenario": "ssp119"},

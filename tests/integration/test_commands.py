@@ -10,7 +10,7 @@ from rich.console import Console
 from ops import trigger as triggers
 from ops.context import database
 from ops.explain import explain
-from ops.progress import RiskBars
+from ops.progress import JobBars
 from ops.setup import migrated
 from ops.stack.endpoint import free_port
 from ops.trigger import trigger_of
@@ -102,7 +102,7 @@ async def test_a_job_id_of_another_request_is_refused_before_anything_is_sent(da
 async def test_waiting_without_a_broker_says_so():
     settings = settings_of("postgresql://unused/db")
     with pytest.raises(Unavailable, match=r"broker 127.0.0.1:\d+ does not answer"):
-        async with RiskBars(Console(), settings.kafka_bootstrap_servers, "job"):
+        async with JobBars(Console(), settings.kafka_bootstrap_servers, "job"):
             pass
 
 

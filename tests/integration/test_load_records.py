@@ -103,7 +103,12 @@ NEEDED = "is empty, but every row needs it"
         ("demand", "scenario,year,ratio", "ssp585,2050.5,1", "year: '2050.5' is not a whole number"),
         ("demand", "scenario,year,ratio", "ssp585,1066,1", "year: 1066 is outside 1800 to 2300"),
         ("warming", "scenario,year,dt_c", ",2050,1", f"scenario: {NEEDED}"),
-        ("storms", STORM, "M,soon,30,125,30,950", "time: 'soon' is not a time (YYYY-MM-DDTHH:MM:SSZ, UTC)"),
+        (
+            "storms",
+            STORM,
+            "M,soon,30,125,30,950",
+            "time: soon is not a time (YYYY-MM-DDTHH:MM:SS and an offset such as +09:00 or Z)",
+        ),
         (
             "storms",
             STORM,

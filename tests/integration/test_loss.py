@@ -29,6 +29,7 @@ from consumers.sink import Sink
 from ops.stack.servers import EmbeddedBroker
 from producers import dispatcher as dispatcher_module
 from producers.dispatcher import Dispatcher, dispatch
+from producers.lanes import GRID
 from producers.losses import MAX_LOSSES, LossProof
 from producers.offsets import OffsetReader
 from producers.publisher import Publisher
@@ -51,7 +52,7 @@ AHEAD = 8
 
 @pytest.fixture
 def proof(offsets: OffsetReader, publisher: Publisher) -> LossProof:
-    return LossProof(offsets, publisher)
+    return LossProof(offsets, publisher, GRID)
 
 
 async def send_job(
@@ -170,7 +171,7 @@ async def test_chunks_on_a_broker_that_is_gone_are_sent_again_and_not_counted(
     fresh = OffsetReader(settings, "test")
     await fresh.start()
     try:
-        assert await LossProof(fresh, publisher).check(connection) == 3
+        assert await LossProof(fresh, publisher, GRID).check(connection) == 3
     finally:
         await fresh.stop()
     assert await unsent(connection) == [(1, 0), (2, 0), (3, 0)]

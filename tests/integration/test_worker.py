@@ -1,7 +1,8 @@
-"""The climate worker as a process: how it starts, dies, comes back and stops."""
+"""The worker as a process: how it starts, dies, comes back and stops."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from climate_stage import SCENARIO, Stage, Worker, columns, fill
+from tenant_stage import REPORT_DATE, metrics, plan_parts, send_part
 
 from ops.stack.servers import EmbeddedBroker
-from schemas.topics import GRID_CHUNKS, PROBABILITIES, WORK_PARTITIONS, WORKER_GROUP
+from schemas.topics import GRID_CHUNKS, PROBABILITIES, TENANT_CHUNKS, WORK_PARTITIONS, WORKER_GROUP, Topic
+from streams.agent import DEAD_LETTERS_IN_A_ROW, WINDOW
 from streams.cells import read_cells, read_tracks
-from streams.climate import DEAD_LETTERS_IN_A_ROW, WINDOW
 from streams.models.assess import assess
 from streams.models.inputs import Years
 from streams.models.risks import RISKS
@@ -73,20 +75,35 @@ async def test_after_kill_9_in_the_middle_every_chunk_has_the_results_of_an_undi
             assert score == pytest.approx([assessment.hazard_score[number % len(CELLS)]] * 24, abs=1e-15)
 
 
-async def test_a_stop_finishes_and_commits_what_is_held(stage: Stage, tmp_path: Path) -> None:
+async def test_a_stop_finishes_and_commits_what_both_agents_hold(stage: Stage, tmp_path: Path) -> None:
     chunks = await stage.plan("stopped", [[cell] * 24 for cell in CELLS])
+    await stage.database.execute(
+        "INSERT INTO attendance SELECT 'school', lpad(n::text, 4, '0'), $1::date - d, '1', 'absent' "
+        "FROM generate_series(1, 14) d, generate_series(0, 7999) n",
+        REPORT_DATE,
+    )
+    borders = [None, "1000", "2000", "3000", "4000", "5000", "6000", "7000", None]
+    parts = await plan_parts(stage, "stopped-weekly", "school", list(itertools.pairwise(borders)))
     worker = await Worker.start(tmp_path / "worker", stage)
     await worker.wait_for("worker ready")
-    for chunk in chunks:
+    for chunk, part in zip(chunks, parts, strict=True):
+        await send_part(stage, part)
         await stage.send(chunk)
+    await metrics(stage, parts[0])
     await stage.records(PROBABILITIES.name, chunks[0].chunk_id)
     assert await worker.stop() == 0
 
-    committed = await committed_offset(stage, partition=0)
-    started = await stage.database.fetchval("SELECT count(*) FROM batch_job_chunks WHERE starts > 0")
-    assert 0 < committed == started
-    for chunk in chunks[:committed]:
+    cells, students = [await committed_offset(stage, 0, topic) for topic in (GRID_CHUNKS, TENANT_CHUNKS)]
+    for job_id, committed in (("stopped", cells), ("stopped-weekly", students)):
+        started = await stage.database.fetchval(
+            "SELECT count(*) FROM batch_job_chunks WHERE starts > 0 AND job_id = $1", job_id
+        )
+        assert 0 < committed == started, job_id
+    for chunk in chunks[:cells]:
         await stage.results(chunk)
+    for part in parts[:students]:
+        columns = (await metrics(stage, part))["students"]
+        assert (len(columns["level"]), set(columns["consecutive_absences"])) == (1000, {14})
 
 
 async def test_a_run_of_dead_letters_ends_the_worker_for_a_person_to_look(
@@ -145,13 +162,13 @@ async def test_a_worker_that_cannot_start_says_why_and_fails(
     assert sentence in worker.text
 
 
-async def committed_offset(stage: Stage, partition: int) -> int:
+async def committed_offset(stage: Stage, partition: int, topic: Topic = GRID_CHUNKS) -> int:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=stage.broker.address, group_id=WORKER_GROUP, enable_auto_commit=False
     )
     await consumer.start()
     try:
-        return await consumer.committed(TopicPartition(GRID_CHUNKS.name, partition)) or 0
+        return await consumer.committed(TopicPartition(topic.name, partition)) or 0
     finally:
         await consumer.stop()
 

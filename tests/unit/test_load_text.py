@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import math
+from datetime import UTC
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from ops.load.columns import DAILY, SITES
 from ops.load.csvfile import CsvFile, TextBlock
-from ops.load.fields import plain_numbers, read_date, read_degrees, read_time
+from ops.load.fields import plain_numbers, read_date, read_degrees
 from ops.load.findings import Findings
+from ops.load.moments import NOT_A_TIME, read_moment
 from ops.load.options import LoadOptions, silent
 from schemas.errors import InvalidFile
 from streams.models.inputs import Years
@@ -136,9 +139,19 @@ def test_coordinates_have_six_decimals_and_no_negative_zero() -> None:
     assert math.copysign(1, read_degrees("-0.0000001")) == 1
 
 
-def test_times_are_utc() -> None:
-    assert [
-        read_time(text).isoformat()
-        for text in ("2003-09-12T06:00:00Z", "2003-09-12 06:00", "2003-09-12T15:00:00+09:00")
-    ] == ["2003-09-12T06:00:00+00:00"] * 3
-    assert read_time("yesterday") is None
+@pytest.mark.parametrize("text", ["2003-09-12T06:00:00Z", "2003-09-12 06:00", "2003-09-12T15:00:00+09:00"])
+def test_times_are_utc(text: str) -> None:
+    assert read_moment(text, UTC) == 1_063_346_400_000_000
+
+
+def test_a_text_that_is_no_time_and_a_year_out_of_range_are_told() -> None:
+    assert read_moment("yesterday", UTC) == NOT_A_TIME
+    assert read_moment("0001-01-01T00:00:00+09:00", None) == "is outside 1800 to 2300"
+
+
+def test_a_local_time_that_comes_twice_or_never_is_told() -> None:
+    zone = ZoneInfo("America/New_York")
+    assert "comes twice in America/New_York" in str(read_moment("2026-11-01T01:30:00", zone))
+    assert "does not exist in America/New_York" in str(read_moment("2026-03-08T02:30:00", zone))
+    # 06:00 in New York is 11:00 UTC in winter.
+    assert read_moment("2026-11-02T06:00:00", zone) == read_moment("2026-11-02T11:00:00Z", None)

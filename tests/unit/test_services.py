@@ -1,10 +1,13 @@
 """What `riskflow up` gives its services."""
 
+from pathlib import Path
+
 import pytest
+from pydantic import SecretStr
 
 from ops.services import _check_risks_file, services
 from schemas.errors import InvalidSettings
-from schemas.settings import Settings
+from schemas.settings import Settings, load_settings
 
 
 def test_services_of_the_embedded_stack_hear_of_no_other_server():
@@ -18,9 +21,45 @@ def test_services_of_the_embedded_stack_hear_of_no_other_server():
         parallel_workers=3,
     )
     started = services(settings)
-    assert [(each.name, each.count) for each in started] == [("sink", 1), ("producers", 1), ("worker", 3)]
+    assert [(each.name, each.count) for each in started] == [
+        ("sink", 1),
+        ("producers", 1),
+        ("reporter", 1),
+        ("worker", 3),
+    ]
     for each in started:
-        assert each.env == {"BATCH_SIZE": "32", "PARALLEL_WORKERS": "3"}
+        assert each.argv[-1] == each.name
+        assert each.env == {
+            "BATCH_SIZE": "32",
+            "PARALLEL_WORKERS": "3",
+            "REPORTS_DIR": str(Path.cwd() / "reports"),
+        }
+
+
+def test_services_read_the_settings_of_up_again_wherever_they_run(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(
+        _env_file=None,
+        tenants_file=Path("school/tenants.yaml"),
+        reports_dir=Path("out"),
+        smtp_host="mail.example.org",
+        smtp_from="riskflow@example.org",
+        smtp_user="reporter",
+        smtp_password=SecretStr("open-sesame"),
+        smtp_security="tls",
+        delivery_pause=0.5,
+    )
+    _, _, reporter, _ = services(settings)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in reporter.env.items():
+        monkeypatch.setenv(name, value)
+    places = {"tenants_file": tmp_path / "school/tenants.yaml", "reports_dir": tmp_path / "out"}
+    assert load_settings() == settings.model_copy(update=places)
+    assert "open-sesame" not in repr(reporter)
 
 
 def test_up_says_once_that_the_file_of_edges_cannot_be_used(tmp_path):

@@ -1,0 +1,167 @@
+"""Sends what waits in report_deliveries; never twice by itself.
+
+A delivery is marked `sending`, and that committed, before the server is spoken to. What a courier
+finds so when it takes the lead may have been sent or not: it becomes `unknown`, and a person decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+
+import asyncpg
+import structlog
+
+from consumers import mail, slack
+from consumers.parcel import CHANNEL, Parcel, abandon, end, take
+from consumers.verdict import CannotSend, ReportIsGone, Verdict
+from schemas.database import session
+from schemas.faults import is_passing
+from schemas.pauses import pause
+from schemas.settings import Settings
+from schemas.stop import STOP_SECONDS
+
+LEADER_LOCK = "riskflow.courier"
+POLL_SECONDS = 1.0
+"""How often it looks without being woken, and how often others try to lead (expert assumption)."""
+AT_ONCE = 4
+"""Deliveries that are sent at the same time (expert assumption)."""
+LONGEST_BACKOFF = 3600.0
+LONGEST_WAIT = 86_400.0
+"""Longest pause that a server may ask for [s] (expert assumption)."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between tries to record an end (expert assumption)
+
+Sender = Callable[[Settings, Mapping[str, str], Parcel], Awaitable[Verdict]]
+SENDERS: dict[str, Sender] = {"email": mail.send, "slack": slack.send}
+
+log = structlog.get_logger(__name__)
+
+
+class Courier:
+    """One leader, chosen by a session lock, sends; the others wait for its place."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._wake = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop`, then end what is being sent; an absent database is waited for."""
+        while not stop.is_set():
+            try:
+                async with session(self._settings.dsn, application="courier") as connection:
+                    if await _leads(connection, stop):
+                        await self._serve(connection, stop)
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                log.warning("courier starts again", error=f"{type(error).__name__}: {error}")
+                await pause(stop, POLL_SECONDS)
+
+    async def _serve(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
+        await connection.add_listener(CHANNEL, lambda *_: self._wake.set())
+        connection.add_termination_listener(lambda *_: self._wake.set())
+        if left := await abandon(connection):
+            log.warning("deliveries were interrupted; riskflow reports shows them", deliveries=left)
+        sending: set[asyncio.Task[None]] = set()
+        limit = None
+        try:
+            while not stop.is_set():
+                self._wake.clear()
+                for parcel in await take(connection, AT_ONCE - len(sending)):
+                    sending.add(asyncio.create_task(self._deliver(parcel)))
+                await pause(stop, POLL_SECONDS, self._wake)
+                sending = _unfinished(sending)
+        except asyncio.CancelledError:
+            limit = STOP_SECONDS
+            raise
+        finally:
+            # Without its session it leads no more; it must not lead anew, and take its own deliveries
+            # for interrupted, before they have ended.
+            await _finished(sending, limit)
+
+    async def _deliver(self, parcel: Parcel) -> None:
+        try:
+            try:
+                verdict = await SENDERS[parcel.channel](self._settings, self._environ, parcel)
+            except ReportIsGone as error:
+                verdict = Verdict("refused", str(error))
+            except CannotSend as error:
+                verdict = Verdict("refused", f"{error}; then: {parcel.resend}")
+            await self._record(parcel, verdict)
+        finally:
+            self._wake.set()
+
+    async def _record(self, parcel: Parcel, verdict: Verdict) -> None:
+        """Write the end as often as it takes: this is the only one who knows it."""
+        state, detail, wait = self._ending(parcel, verdict)
+        seconds = FIRST_PAUSE
+        while True:
+            try:
+                async with session(self._settings.dsn, application="courier") as connection:
+                    written = await end(connection, parcel, state, detail, wait)
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                log.warning("delivery not recorded yet; trying again", error=type(error).__name__)
+                await asyncio.sleep(seconds)
+                seconds = min(2 * seconds, LONGEST_PAUSE)
+            else:
+                break
+        tell = log.info if state == "sent" else log.warning
+        tell(
+            f"delivery {state}" if written else f"delivery {state}, but its row has moved on",
+            org_id=parcel.org_id,
+            report_date=f"{parcel.report_date}",
+            channel=parcel.channel,
+            attempt=parcel.attempts,
+            detail=detail,
+        )
+
+    def _ending(self, parcel: Parcel, verdict: Verdict) -> tuple[str, str, float | None]:
+        if verdict.state == "unknown":
+            return "unknown", f"{verdict.detail}; look whether it came, then: {parcel.resend}", None
+        if verdict.state != "passing":
+            return verdict.state, verdict.detail, None
+        if parcel.attempts >= self._settings.delivery_attempts:
+            tries = "1 try" if parcel.attempts == 1 else f"{parcel.attempts} tries"
+            return "failed", f"given up after {tries}: {verdict.detail}", None
+        return "retrying", verdict.detail, backoff(self._settings, parcel.attempts, verdict.wait)
+
+
+def backoff(settings: Settings, attempt: int, asked: float | None = None) -> float:
+    """Seconds from the `attempt`-th try to the next: twice as long each time, and no less than asked."""
+    own = min(settings.delivery_pause * 2.0 ** (attempt - 1), LONGEST_BACKOFF)
+    return max(own, min(asked or 0.0, LONGEST_WAIT))
+
+
+async def _leads(connection: asyncpg.Connection, stop: asyncio.Event) -> bool:
+    while not stop.is_set():
+        if await connection.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", LEADER_LOCK):
+            return True
+        await pause(stop, POLL_SECONDS)
+    return False
+
+
+def _unfinished(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Those still running; an error of a finished one is raised."""
+    for task in tasks:
+        if task.done():
+            task.result()
+    return {task for task in tasks if not task.done()}
+
+
+async def _finished(tasks: set[asyncio.Task[None]], limit: float | None) -> None:
+    """Wait for tasks, at most `limit` seconds; what runs longer, or than the caller, is cancelled."""
+    if not tasks:
+        return
+    try:
+        await asyncio.wait(tasks, timeout=limit)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()

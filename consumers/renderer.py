@@ -1,0 +1,170 @@
+"""Stored tenants to files: renders reports in parallel, then announces them in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import structlog
+
+from consumers.letters import dead_letter, put
+from consumers.report.files import folder_of, replacing
+from consumers.report.pool import Pool
+from consumers.report.tables import write_summary
+from consumers.report.worker import Outcome, Task
+from consumers.tenant_ledger import TenantEnd, end_tenants
+from schemas.codec import Record, decode, encode
+from schemas.messages import JobEvent
+from schemas.settings import Settings
+from schemas.tenant_messages import ReportReady
+from schemas.tenants import Tenant
+from schemas.topics import JOB_EVENTS, RENDERER_GROUP, REPORTS, Topic
+
+SOURCE = "renderer"
+SUMMARY = "summary.csv"
+IDLE_LIMIT = "15min"
+"""How long the session may wait inside its transaction while a batch is rendered (expert assumption)."""
+_SUMMARY_LOCK = "riskflow.summary"
+
+_STORED = """
+    SELECT t.job_id, t.org_id, t.report_date, t.tenant, j.traceparent
+    FROM unnest($1::text[], $2::text[]) AS told (job_id, org_id)
+    JOIN batch_job_tenants t USING (job_id, org_id) JOIN batch_job_logs j USING (job_id)
+    WHERE t.state = 'stored' ORDER BY j.job_seq DESC
+"""
+_RENDERED = """
+    WITH locked AS (
+        SELECT t.job_id, t.org_id
+        FROM unnest($1::text[], $2::text[]) AS r (job_id, org_id)
+        JOIN batch_job_tenants t USING (job_id, org_id)
+        WHERE t.state = 'stored' ORDER BY t.job_id, t.org_id FOR NO KEY UPDATE OF t
+    )
+    UPDATE batch_job_tenants t SET state = 'rendered', changed_at = clock_timestamp()
+    FROM locked WHERE (t.job_id, t.org_id) = (locked.job_id, locked.org_id)
+    RETURNING t.job_id, t.org_id
+"""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A tenant of a job whose rows are complete."""
+
+    job_id: str
+    org_id: str
+    report_date: date
+    tenant: Tenant
+    traceparent: str | None
+
+
+class Renderer:
+    """Handler of the job events: a tenant that is stored gets its page and its CSV."""
+
+    name = "renderer"
+    group = RENDERER_GROUP
+    topics: tuple[Topic, ...] = (JOB_EVENTS,)
+
+    def __init__(self, settings: Settings, pool: Pool | None = None) -> None:
+        self._settings = settings
+        self._pool = pool or Pool()
+
+    async def opened(self, connection: asyncpg.Connection) -> None:
+        """Let the session wait for the rendering; it holds no row locks meanwhile."""
+        await connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_LIMIT}'")
+
+    async def store(self, connection: asyncpg.Connection, records: Sequence[Any]) -> None:
+        """Render the reports of the tenants that the events call stored, and announce them.
+
+        Raises:
+            InvalidMessage: A record is no job event.
+            OSError: REPORTS_DIR cannot be written (full, read-only); the batch is tried again.
+        """
+        stored = await _stored(connection, [decode(JobEvent, record.value) for record in records])
+        if not stored:
+            return
+        # Two jobs of one tenant and date share their files; the newer one's entry of tenants.yaml counts.
+        tasks: dict[tuple[str, date], Task] = {}
+        for each in stored:
+            tasks.setdefault((each.org_id, each.report_date), self._task(each))
+        outcomes = dict(zip(tasks, await self._pool.write(list(tasks.values())), strict=True))
+        for report_date in sorted({each.report_date for each in stored}):
+            await self._write_summary(connection, report_date)
+        await _announce(connection, [(each, outcomes[each.org_id, each.report_date]) for each in stored])
+
+    async def reject(self, connection: asyncpg.Connection, record: Any, error: Exception) -> None:
+        """Write a dead letter."""
+        await put(connection, [dead_letter(record, error)])
+
+    async def close(self) -> None:
+        """End the worker processes."""
+        await asyncio.to_thread(self._pool.close)
+
+    def _task(self, stored: Stored) -> Task:
+        settings = self._settings
+        return Task(
+            dsn=settings.dsn,
+            tenant=stored.tenant,
+            report_date=stored.report_date,
+            reports_dir=settings.reports_dir,
+            templates=settings.report_templates,
+        )
+
+    async def _write_summary(self, connection: asyncpg.Connection, report_date: date) -> None:
+        # Whoever holds the lock writes what all who held it before have committed.
+        lock = f"{_SUMMARY_LOCK}.{report_date}"
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", lock)
+        rows = BytesIO()
+        await write_summary(connection, report_date, rows)
+        path = folder_of(self._settings.reports_dir, report_date) / SUMMARY
+        await asyncio.to_thread(_replace, path, rows.getvalue())
+
+
+async def _stored(connection: asyncpg.Connection, events: Sequence[JobEvent]) -> list[Stored]:
+    """Tenants to render, those of newer jobs first; one in another state has had its turn."""
+    told = {(each.job_id, each.org_id) for each in events if each.state == "tenant_stored" and each.org_id}
+    if not told:
+        return []
+    jobs, tenants = zip(*told, strict=True)
+    rows = await connection.fetch(_STORED, jobs, tenants)
+    return [Stored(**{**row, "tenant": Tenant.model_validate_json(row["tenant"])}) for row in rows]
+
+
+async def _announce(connection: asyncpg.Connection, results: Sequence[tuple[Stored, Outcome]]) -> None:
+    for stored, outcome in results:
+        for warning in outcome.warnings:
+            log.warning("report without its logo", tenant=stored.org_id, reason=warning)
+    done = [(stored, outcome) for stored, outcome in results if outcome.failure is None]
+    rows = await connection.fetch(
+        _RENDERED, [stored.job_id for stored, _ in done], [stored.org_id for stored, _ in done]
+    )
+    new = {(row["job_id"], row["org_id"]) for row in rows}
+    await put(connection, [_ready(*each) for each in done if (each[0].job_id, each[0].org_id) in new])
+    failed = [(stored, outcome.failure) for stored, outcome in results if outcome.failure is not None]
+    for stored, failure in failed:
+        log.warning("report failed", job_id=stored.job_id, tenant=stored.org_id, reason=failure)
+    await end_tenants(
+        connection, [TenantEnd(stored.job_id, stored.org_id, "failed", failure) for stored, failure in failed]
+    )
+
+
+def _ready(stored: Stored, outcome: Outcome) -> Record:
+    ready = ReportReady(
+        job_id=stored.job_id,
+        org_id=stored.org_id,
+        report_date=stored.report_date,
+        html=outcome.html,
+        csv=outcome.csv,
+    )
+    return encode(REPORTS, ready, source=SOURCE, traceparent=stored.traceparent)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    with replacing(path) as file:
+        file.write(content)

@@ -1,0 +1,73 @@
+"""What has to be said again on a fresh broker, where all that lay on the old one is gone."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from consumers.letters import put
+from schemas.codec import Record, encode
+from schemas.database import connect
+from schemas.messages import JobEvent
+from schemas.tenant_messages import ReportReady
+from schemas.topics import JOB_EVENTS, REPORTS
+
+SOURCE = "stack"
+
+_UNSEND = """
+    UPDATE batch_job_chunks SET sent_at = NULL, partition = NULL, "offset" = NULL
+    WHERE kinds_left > 0 AND sent_at IS NOT NULL
+"""
+_UNPUBLISH = """
+    UPDATE outbox SET published_at = NULL, partition = NULL, "offset" = NULL
+    WHERE job_id IS NOT NULL AND published_at IS NOT NULL AND answered_at IS NULL
+"""
+_OPEN_TENANTS = """
+    SELECT t.job_id, t.org_id, t.report_date, j.job_type, j.traceparent,
+           j.total_grids, j.processed_grids, j.failed_grids
+    FROM batch_job_tenants t JOIN batch_job_logs j USING (job_id)
+    WHERE t.state = $1 AND t.ended_at IS NULL AND j.status IN ('pending', 'running')
+    ORDER BY j.job_seq, t.org_id
+"""
+
+
+async def mark_unreported_unsent(dsn: str) -> None:
+    """Have all that is unfinished sent again: chunks, triggers, and what is said of tenants.
+
+    For a broker whose topics are gone: what was on its way is lost, whatever the offsets say. What
+    arrives twice changes nothing.
+    """
+    connection = await connect(dsn, application="stack")
+    try:
+        async with connection.transaction():
+            await connection.execute(_UNSEND)
+            await connection.execute(_UNPUBLISH)
+            stored = await connection.fetch(_OPEN_TENANTS, "stored")
+            rendered = await connection.fetch(_OPEN_TENANTS, "rendered")
+            await put(connection, [*map(_tenant_stored, stored), *map(_report_ready, rendered)])
+    finally:
+        await connection.close()
+
+
+def _tenant_stored(row: asyncpg.Record) -> Record:
+    event = JobEvent(
+        job_id=row["job_id"],
+        job_type=row["job_type"],
+        state="tenant_stored",
+        total_grids=row["total_grids"],
+        processed_grids=row["processed_grids"],
+        failed_grids=row["failed_grids"],
+        org_id=row["org_id"],
+    )
+    return encode(JOB_EVENTS, event, source=SOURCE, traceparent=row["traceparent"])
+
+
+def _report_ready(row: asyncpg.Record) -> Record:
+    files = f"{row['report_date'].isoformat()}/{row['org_id']}"
+    report = ReportReady(
+        job_id=row["job_id"],
+        org_id=row["org_id"],
+        report_date=row["report_date"],
+        html=f"{files}_report.html",
+        csv=f"{files}_metrics.csv",
+    )
+    return encode(REPORTS, report, source=SOURCE, traceparent=row["traceparent"])

@@ -1,0 +1,170 @@
+"""The agent: chunks of one kind in, result messages out, in the order of delivery and none lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, cast
+
+import asyncpg
+import structlog
+from faust.streams import Stream
+from faust.types import EventT
+from pydantic import ValidationError
+
+from schemas.codec import Headers, Record, dead_letter_headers, header
+from schemas.errors import RiskflowError
+from schemas.topics import Topic, dead_letters
+from streams.ledger import Start, take_up
+from streams.window import Window
+from streams.work import C, UncomputableChunk, Work
+
+log = structlog.get_logger(__name__)
+
+WINDOW = 3
+"""Chunks in work at a time: one is read and one sent while one is computed; DESIGN, section 3."""
+
+DEATHS_ALONE = 5
+"""Deaths of the worker over one chunk, worked on alone, after which it is failed; DESIGN, section 3."""
+
+DEAD_LETTERS_IN_A_ROW = 20
+"""Dead letters without a good chunk between after which the worker ends (expert assumption)."""
+
+Send = Callable[[str, bytes | None, bytes | None, Headers], Awaitable[object]]
+"""Publishes topic, key, value and headers; returns after the broker's acknowledgement."""
+
+
+class TooManyDeadLetters(RiskflowError):  # noqa: N818 - named by what is wrong, as all errors here
+    """So many dead letters in a row that the fault is not the messages'; a person has to look."""
+
+
+class Agent(Generic[C]):
+    """Computes chunks in the order of their delivery.
+
+    Args:
+        work: What is done with a chunk.
+        pool: Connections for as many chunks as the window holds.
+        send: Publishes a record and waits for the broker.
+        commit: Commits what is acknowledged.
+    """
+
+    def __init__(
+        self, work: Work[C], pool: asyncpg.Pool, *, send: Send, commit: Callable[[], Awaitable[object]]
+    ) -> None:
+        self._work = work
+        self._pool = pool
+        self._send = send
+        self._commit = commit
+        self._kernels = ThreadPoolExecutor(1, thread_name_prefix=f"{work.name}-kernels")
+        self._window: Window | None = None
+        self._dead_letters_in_a_row = 0
+
+    @property
+    def name(self) -> str:
+        """Of its work, in logs."""
+        return self._work.name
+
+    @property
+    def topic(self) -> Topic:
+        """Where its chunks come from."""
+        return self._work.topic
+
+    async def run(self, stream: Stream[bytes]) -> None:
+        """Work on the stream until it ends; an exception means that the process must end.
+
+        Raises:
+            BaseExceptionGroup: Whatever was not foreseen, TooManyDeadLetters among it.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            self._window = window = Window(WINDOW, tasks, stream.ack)
+            async for event in stream.noack().events():
+                await window.admit()
+                await self._take(event, window)
+
+    async def finish(self) -> None:
+        """Take nothing more; return when what is held is sent, acknowledged and committed."""
+        if self._window is not None:
+            await self._window.close()
+            await self._commit()
+        self._kernels.shutdown()
+
+    async def _take(self, event: EventT[bytes], window: Window) -> None:
+        try:
+            chunk = self._work.read_message(event.message.value)
+        except RiskflowError as error:
+            window.start(event, self._refuse(event, error))
+            return
+        start = await take_up(self._pool, self.topic, chunk.chunk_id)
+        if start is None:
+            unknown = UncomputableChunk(f"chunk {chunk.chunk_id} is not in batch_job_chunks")
+            window.start(event, self._refuse(event, unknown))
+        elif not start.wanted:
+            log.debug("chunk skipped", chunk=chunk.chunk_id, job_status=start.status)
+            window.start(event, _nothing())
+        elif start.starts == 1:
+            window.start(event, self._answer(event, chunk, start))
+        else:
+            await self._take_alone(event, chunk, start, window)
+
+    async def _take_alone(self, event: EventT[bytes], chunk: C, start: Start, window: Window) -> None:
+        """Work on a chunk over which a worker may have died, so that the next death is surely its own."""
+        log.warning("chunk taken up again, alone", chunk=chunk.chunk_id, starts=start.starts)
+        await window.empty()
+        if start.starts > 1 + DEATHS_ALONE:
+            deadly = UncomputableChunk(f"the worker died {DEATHS_ALONE} times over this chunk")
+            window.start(event, self._refuse(event, deadly))
+        else:
+            window.start(event, self._answer(event, chunk, start))
+        await window.empty()
+        await self._commit()
+
+    async def _answer(self, event: EventT[bytes], chunk: C, start: Start) -> None:
+        try:
+            compute = await self._work.prepare(chunk, start, _traceparent(event))
+            records = await asyncio.get_running_loop().run_in_executor(self._kernels, compute)
+        except (UncomputableChunk, ValidationError, asyncpg.DataError) as error:
+            await self._refuse(event, error)
+            return
+        await self._send_all(records)
+        self._dead_letters_in_a_row = 0
+
+    async def _refuse(self, event: EventT[bytes], error: Exception) -> None:
+        """Put the message to the dead letters, tell its job, and go on.
+
+        Raises:
+            TooManyDeadLetters: After DEAD_LETTERS_IN_A_ROW of them.
+        """
+        message = event.message
+        source = (message.topic, message.partition, message.offset)
+        log.error("chunk refused", agent=self.name, reason=str(error), partition=source[1], offset=source[2])
+        letter = dead_letter_headers(_headers(event), reason=str(error), error=error, source=source)
+        await self._send(dead_letters(self.topic).name, message.key, message.value, letter)
+        await self._send_all(
+            await self._work.failures(message.key, message.value, error, _traceparent(event))
+        )
+        self._dead_letters_in_a_row += 1
+        if self._dead_letters_in_a_row > DEAD_LETTERS_IN_A_ROW:
+            # Otherwise the next start would meet the same letters again and get no further.
+            await self._commit()
+            raise TooManyDeadLetters(
+                f"more than {DEAD_LETTERS_IN_A_ROW} dead letters in a row; last: {error}"
+            )
+
+    async def _send_all(self, records: Sequence[Record]) -> None:
+        await asyncio.gather(
+            *(self._send(record.topic, record.key, record.value, record.headers) for record in records)
+        )
+
+
+def _traceparent(event: EventT[bytes]) -> str | None:
+    return header(_headers(event), "traceparent")
+
+
+def _headers(event: EventT[bytes]) -> Headers:
+    """As Kafka gives them, repeated names included; Faust's type allows other forms."""
+    return list(cast("Headers", event.message.headers or ()))
+
+
+async def _nothing() -> None:
+    """No work: the event only waits for its turn to be acknowledged."""
