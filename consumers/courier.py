@@ -7,7 +7,6 @@ finds so when it takes the lead may have been sent or not: it becomes `unknown`,
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Mapping
 
 import asyncpg
@@ -18,13 +17,14 @@ from consumers.parcel import CHANNEL, Parcel, abandon, end, take
 from consumers.verdict import CannotSend, ReportIsGone, Verdict
 from schemas.database import session
 from schemas.faults import is_passing
+from schemas.leadership import leads
 from schemas.pauses import pause
-from schemas.settings import Settings
+from schemas.settings import Settings, environment
 from schemas.stop import STOP_SECONDS
 
 LEADER_LOCK = "riskflow.courier"
 POLL_SECONDS = 1.0
-"""How often it looks without being woken, and how often others try to lead (expert assumption)."""
+"""How often it looks without being woken (expert assumption)."""
 AT_ONCE = 4
 """Deliveries that are sent at the same time (expert assumption)."""
 LONGEST_BACKOFF = 3600.0
@@ -41,9 +41,9 @@ log = structlog.get_logger(__name__)
 class Courier:
     """One leader, chosen by a session lock, sends; the others wait for its place."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str] | None = None) -> None:
         self._settings = settings
-        self._environ = environ
+        self._environ = environment() if environ is None else environ
         self._wake = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -51,7 +51,7 @@ class Courier:
         while not stop.is_set():
             try:
                 async with session(self._settings.dsn, application="courier") as connection:
-                    if await _leads(connection, stop):
+                    if await leads(connection, LEADER_LOCK, stop):
                         await self._serve(connection, stop)
             except Exception as error:
                 if not is_passing(error):
@@ -134,14 +134,6 @@ def backoff(settings: Settings, attempt: int, asked: float | None = None) -> flo
     """Seconds from the `attempt`-th try to the next: twice as long each time, and no less than asked."""
     own = min(settings.delivery_pause * 2.0 ** (attempt - 1), LONGEST_BACKOFF)
     return max(own, min(asked or 0.0, LONGEST_WAIT))
-
-
-async def _leads(connection: asyncpg.Connection, stop: asyncio.Event) -> bool:
-    while not stop.is_set():
-        if await connection.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", LEADER_LOCK):
-            return True
-        await pause(stop, POLL_SECONDS)
-    return False
 
 
 def _unfinished(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

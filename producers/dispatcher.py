@@ -17,13 +17,14 @@ from producers.offsets import OffsetReader
 from producers.publisher import Publisher
 from schemas.database import session
 from schemas.faults import is_passing
+from schemas.leadership import leads
 from schemas.pauses import pause
 from schemas.settings import Settings
 
 CHANNEL = "riskflow_chunks"
 LEADER_LOCK = "riskflow.dispatcher"
 POLL_SECONDS = 1.0
-"""How often it looks without being woken, and how often others try to lead (expert assumption)."""
+"""How often it looks without being woken (expert assumption)."""
 LOSS_SECONDS = 5.0
 """How often chunks in flight are compared with the offsets (expert assumption)."""
 
@@ -67,7 +68,7 @@ class Dispatcher:
         while not stop.is_set():
             try:
                 async with session(self._settings.dsn, application="dispatcher") as connection:
-                    if await _leads(connection, stop):
+                    if await leads(connection, LEADER_LOCK, stop):
                         await self._serve(connection, stop)
             except Exception as error:
                 if not (is_passing(error) or isinstance(error, KafkaError)):
@@ -89,14 +90,6 @@ class Dispatcher:
                 check_due = clock() + LOSS_SECONDS
             await dispatch(connection, self._publisher, self._settings.chunks_ahead)
             await pause(stop, POLL_SECONDS, self._wake)
-
-
-async def _leads(connection: asyncpg.Connection, stop: asyncio.Event) -> bool:
-    while not stop.is_set():
-        if await connection.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", LEADER_LOCK):
-            return True
-        await pause(stop, POLL_SECONDS)
-    return False
 
 
 async def dispatch(connection: asyncpg.Connection, publisher: Publisher, ahead: int) -> int:

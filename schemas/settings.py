@@ -6,11 +6,13 @@ variable and what is allowed, and never the value of a secret.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -25,6 +27,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
+ENV_FILE = ".env"
 MAX_STUDENTS_PER_PART = 1500
 """Students per chunk; with ids of 100 characters they take 420 bytes each, a result at most 700 kB."""
 MAX_BATCH_SIZE = 400
@@ -34,7 +37,7 @@ MAX_BATCH_SIZE = 400
 class Settings(BaseSettings):
     """What can be set, with the environment's names in upper case."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True)
 
     database_url: SecretStr | None = Field(None, description="postgresql://user:password@host:port/name")
     database_host: str = Field("localhost", description="host name of PostgreSQL")
@@ -201,6 +204,12 @@ def load_settings() -> Settings:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         lines = [_sentence(str(fault["loc"][0]) if fault["loc"] else "", fault["msg"]) for fault in faults]
         raise InvalidSettings("wrong settings:\n  " + "\n  ".join(lines)) from None
+
+
+def environment() -> dict[str, str]:
+    """Variables that settings only name, such as a webhook's: the environment, then the `.env` file."""
+    told = {name: value for name, value in dotenv_values(ENV_FILE).items() if value is not None}
+    return told | dict(os.environ)
 
 
 def _sentence(field: str, text: str) -> str:

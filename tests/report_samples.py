@@ -35,10 +35,6 @@ METRICS = (
 )
 NOTHING: dict[str, Any] = dict.fromkeys(METRICS)
 _SEVERITY = ("NO_DATA", "OK", "WARN", "CRIT")
-_FAMILY = ("김", "이", "박", "최", "정", "강", "조", "윤", "장", "임")
-_GIVEN = ("민준", "서연", "도윤", "지우", "하준", "서현", "주원", "수아", "시우", "예은")
-_FIRST = ("Ada", "Ben", "Cleo", "Dan", "Ella", "Finn", "Gwen", "Hugo", "Isla", "Jack")
-_LAST = ("Ashe", "Brook", "Croft", "Dale", "Ember", "Field", "Grove", "Heath", "Inness", "Jarrow")
 
 
 def levels_of(metrics: Mapping[str, Any], thresholds: Thresholds | None = None) -> dict[str, str]:
@@ -201,14 +197,14 @@ def summary_of(tenant: Tenant, students: Sequence[Mapping[str, Any]]) -> dict[st
 async def store_classes(
     connection: asyncpg.Connection, tenant: Tenant, student_ids: Sequence[str], *, classes: int = 8
 ) -> None:
-    """Drawn names and classes of students."""
+    """Names, which are numbers, and classes of students."""
     rows = []
     for place, student_id in enumerate(sorted(student_ids)):
         if tenant.language == "ko":
-            name = _FAMILY[place % 10] + _GIVEN[place * 7 // 10 % 10]
+            name = f"학생 {place + 1:03}"
             group = f"{1 + place % classes // 4}학년 {1 + place % 4}반"
         else:
-            name = f"{_FIRST[place % 10]} {_LAST[place * 7 // 10 % 10]}"
+            name = f"Student {place + 1:03}"
             group = f"Year {10 + place % classes // 4} {'ABCD'[place % 4]}"
         rows.append((tenant.org_id, student_id, name, group))
     await connection.copy_records_to_table(

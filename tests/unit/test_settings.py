@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.errors import InvalidSettings
-from schemas.settings import Settings, load_settings
+from schemas.settings import Settings, environment, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +75,20 @@ def test_a_password_is_shown_by_nothing_but_the_connection_string(monkeypatch):
     assert "hush-hush" not in repr(settings) + str(settings) + settings.database_label
     assert settings.database_label == "h:1/d"
     assert "hush-hush" not in refusal(monkeypatch, DATABASE_PORT="0", DATABASE_URL="mysql://u:hush-hush@h/d")
+
+
+def test_a_variable_that_settings_only_name_is_found_in_the_file_and_first_in_the_environment(
+    monkeypatch, tmp_path
+):
+    (tmp_path / ".env").write_text("A_WEBHOOK=https://example.org/file\nB_WEBHOOK=https://example.org/file\n")
+    monkeypatch.setenv("B_WEBHOOK", "https://example.org/environment")
+    found = environment()
+    assert found["A_WEBHOOK"] == "https://example.org/file"
+    assert found["B_WEBHOOK"] == "https://example.org/environment"
+
+
+def test_a_mail_server_needs_a_sender_and_a_login_both_its_parts(monkeypatch):
+    assert "SMTP_FROM: must be set" in refusal(monkeypatch, SMTP_HOST="mail.example.org")
+    said = refusal(monkeypatch, SMTP_FROM="a@example.org", SMTP_PASSWORD="hidden")  # noqa: S106 - no secret
+    assert "SMTP_USER/SMTP_PASSWORD: set both or neither" in said
+    assert "hidden" not in said
