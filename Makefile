@@ -1,4 +1,4 @@
-# make demo    a broker, a database and the climate jobs on real records, from nothing
+# make demo    a broker, a database, climate jobs on real records and reports of drawn schools, from nothing
 # make test    every check that CI runs
 # make install .venv with riskflow and its tools; the other targets call it
 # make lint    style, types and the arrows between the packages

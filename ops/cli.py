@@ -89,10 +89,10 @@ def demo(
         bool, typer.Option(help="Draw the weather even where the real records are there.")
     ] = False,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Keep the database here, for `riskflow up --data-dir`.")
+        Path | None, typer.Option(help="Keep database and reports here, for `riskflow up --data-dir`.")
     ] = None,
 ) -> None:
-    """Nine risks for 61 Korean stations on an embedded broker and database, from start to table."""
+    """Nine risks for 61 Korean stations, then weekly reports of three drawn schools, on own servers."""
     from ops.demo.run import run_demo
 
     sys.exit(asyncio.run(run_demo(load_settings(), out, drawn=drawn, data_dir=data_dir)))

@@ -90,10 +90,9 @@ def services(settings: Settings) -> list[Service]:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """What was set apart from the defaults, and every path; holds secrets, so it is never to be shown."""
-    chosen = settings.model_dump(exclude=ADDRESSES, exclude_defaults=True)
-    paths = {name: value for name, value in settings if isinstance(value, Path)}
-    return {name.upper(): _text(value) for name, value in (chosen | paths).items() if value is not None}
+    """Every setting, defaults too, before what the environment says; it holds secrets, so never to be shown."""
+    values = settings.model_dump(exclude=ADDRESSES)
+    return {name.upper(): _text(value) for name, value in values.items() if value is not None}
 
 
 def _text(value: object) -> str:

@@ -116,8 +116,8 @@ def student_metrics(inputs: StudentInputs, *, irt_scaling: float, excused_is_abs
     """Metrics of every student.
 
     Where both weeks have MIN_RESPONSES responses, their EAPs are theta and the earlier estimate of
-    delta_theta_7d. delta_theta_14d is then that theta less the stored estimate of R-15 or earlier;
-    decline_weeks is of stored estimates always, since EAPs reach back two weeks only.
+    delta_theta_7d. delta_theta_14d and decline_weeks are of stored estimates always: EAPs reach back two
+    weeks only, and an EAP, drawn towards the prior's mean, less a stored estimate is no change of ability.
 
     Args:
         inputs: Rows of the students.
@@ -138,14 +138,15 @@ def student_metrics(inputs: StudentInputs, *, irt_scaling: float, excused_is_abs
     has_eap = ~np.isnan(this_week)
     theta = np.where(has_eap, this_week, stored.latest(-ESTIMATE_DAYS, -1))
     recent_7d = np.where(has_eap, this_week, stored.latest(-WEEK, -1))
-    recent_14d = np.where(has_eap, this_week, stored.latest(-DAYS, -1))
     earlier = np.where(has_eap, week_before, stored.latest(-ESTIMATE_DAYS, -WEEK - 1))
     omit_rate, c_hat = _assessment_rates(inputs.students, inputs.assessments)
     sessions, missed = _sessions(inputs, excused_is_absent=excused_is_absent)
     return StudentMetrics(
         theta=theta,
         delta_theta_7d=np.round(recent_7d - earlier, DECIMALS),
-        delta_theta_14d=np.round(recent_14d - stored.latest(-ESTIMATE_DAYS, -DAYS - 1), DECIMALS),
+        delta_theta_14d=np.round(
+            stored.latest(-DAYS, -1) - stored.latest(-ESTIMATE_DAYS, -DAYS - 1), DECIMALS
+        ),
         omit_rate=omit_rate,
         c_hat=c_hat,
         absence_rate_7d=_ratio(missed[-WEEK:].sum(axis=0), sessions[-WEEK:].sum(axis=0)),

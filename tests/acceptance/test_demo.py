@@ -13,6 +13,8 @@ import pytest
 from test_real_input import check_every_row
 
 from consumers.mail_words import WORDS
+from ops.demo.mailroom import Mailroom
+from ops.demo.schools import demo_schools
 from ops.demo.sources import DataPackageMissing, korean_weather_file, storm_tracks
 from ops.stack.servers import EmbeddedPostgres
 
@@ -151,3 +153,16 @@ async def test_the_demo_without_records_says_first_that_its_weather_is_drawn(ser
     numbers = {row[2] for row in kept.results if row[5] is not None}
     assert numbers >= set(RISKS) - {"typhoon"}
     check_second_act(said, kept, folder / "reports")
+
+
+def test_without_the_mail_server_of_the_demo_no_school_is_mailed(monkeypatch):
+    schools = demo_schools()
+    assert all(Mailroom(schools).reachable(school).email for school in schools)
+    monkeypatch.setitem(sys.modules, "aiosmtpd", None)
+    mailroom = Mailroom(schools)
+    assert mailroom.settings == {}
+    reachable = [mailroom.reachable(school) for school in schools]
+    assert [school.email for school in reachable] == [[], [], []]
+    assert [bool(school.slack_webhook_env) for school in reachable] == [
+        SLACK[school.org_id] == "sent" for school in schools
+    ]
