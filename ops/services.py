@@ -90,7 +90,7 @@ def services(settings: Settings) -> list[Service]:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """Every setting, defaults too, before what the environment says; it holds secrets, so never to be shown."""
+    """Every setting, defaults too, so that the environment changes none; it holds secrets: never shown."""
     values = settings.model_dump(exclude=ADDRESSES)
     return {name.upper(): _text(value) for name, value in values.items() if value is not None}
 

@@ -80,12 +80,12 @@ class Words:
         return (
             f"{day.month}/{day.day}"
             if self.language == "ko"
-            else str(format_date(day, "d MMM", self._locale))
+            else str(format_date(day, "MMM d", self._locale))
         )
 
     def weekday(self, day: date) -> str:
         """A day with its weekday, for tables."""
-        return str(format_date(day, "MMM d (E)" if self.language == "ko" else "EEE, d MMM", self._locale))
+        return str(format_date(day, "MMM d (E)" if self.language == "ko" else "EEE, MMM d", self._locale))
 
     def time(self, moment: datetime) -> str:
         """A moment in the tenant's time zone."""

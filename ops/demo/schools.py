@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import cast
 
 import asyncpg
-import numpy as np
 import yaml
 
-from ops.generator.students import TenantBlock, draw_tenant
+from ops.generator.students import draw_tenant
 from ops.generator.tenant import DrawnTenant
 from ops.generator.tenant_tables import copy_tenant
 from schemas.settings import Settings
 from schemas.tenants import Tenant
 from schemas.tenants_file import load_tenants
-from streams.models.inputs import Array
 
 TENANTS_FILE = Path(__file__).with_name("tenants.yaml")
 
@@ -68,20 +64,10 @@ async def draw_schools(
         )
     return {
         school.org_id: await copy_tenant(
-            connection, school.org_id, _blocks(_drawn(school, report_date, weeks))
+            connection, school.org_id, draw_tenant(_drawn(school, report_date, weeks))
         )
         for school in schools
     }
-
-
-def _blocks(drawn: DrawnTenant) -> Iterator[TenantBlock]:
-    """Its rows; a school with item responses has no estimates of another scale beside them."""
-    for block in draw_tenant(drawn):
-        if not drawn.item_responses:
-            yield block
-        else:
-            unknown = np.full_like(cast("Array", block.assessments["theta"]), np.nan)
-            yield replace(block, assessments={**block.assessments, "theta": unknown}, snapshots={})
 
 
 def _drawn(school: Tenant, report_date: date, weeks: int) -> DrawnTenant:

@@ -122,7 +122,7 @@ def test_thresholds_in_force_and_how_excused_counts():
 def test_notes_on_item_responses_newer_rows_and_the_logo():
     data = report_data(BRIGHTON, STUDENTS, from_responses=1, being_replaced=3)
     said = text(page(BRIGHTON, data, notes=["logo school.gif: neither SVG nor PNG nor JPEG"]))
-    assert "For 1 student the ability comes from the item responses" in said
+    assert "For 1 student the ability and its 7-day change come from the item responses" in said
     assert "3 students are shown from it already" in said
     assert "could not be shown: logo school.gif: neither SVG nor PNG nor JPEG." in said
     assert "<img" not in page(BRIGHTON, data)
