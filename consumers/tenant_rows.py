@@ -63,13 +63,14 @@ _FORGET_LEFT = f"""
     WHERE (m.org_id, m.report_date) = (p.org_id, p.report_date)
       AND m.job_seq < p.job_seq AND m.job_id <> p.job_id
 """  # noqa: S608 - statements of this module
+# Twelve decimals: equal scores must not be told apart by the rounding of their sums.
 _RANK = f"""
     {_PRESENT}, ranked AS MATERIALIZED (
         SELECT m.ctid AS place, row_number() OVER (
             PARTITION BY m.org_id, m.report_date
             ORDER BY array_position(ARRAY['CRIT', 'WARN', 'OK', 'NO_DATA'], m.level),
-                     -2 * coalesce(m.delta_theta_7d, 0) + coalesce(m.omit_rate, 0)
-                         + 1.5 * coalesce(m.absence_rate_7d, 0) DESC,
+                     round(1e12 * (-2 * coalesce(m.delta_theta_7d, 0) + coalesce(m.omit_rate, 0)
+                                   + 1.5 * coalesce(m.absence_rate_7d, 0))) DESC,
                      m.student_id) AS rank
         FROM student_risk_metrics m JOIN present p USING (org_id, report_date)
     )

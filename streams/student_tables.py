@@ -1,6 +1,7 @@
 """Which students a part has, and the tables with their rows, as statements.
 
-Every statement takes $1 the tenant, $3 the report date R and, where times are compared, $4 the time zone.
+Every statement takes $1 the tenant, $3 the report date R and, where times are compared, $4 the midnights
+that begin the days R-49 to R in the tenant's time zone: the server's own idea of a zone may be another.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from streams.models.students import ABSENT, EXCUSED, LATE, PRESENT
 
 STATUS = {"present": PRESENT, "late": LATE, "absent": ABSENT, "excused": EXCUSED}
 
-# A day wider than the days that count: where the clocks change, midnight may come twice or not at all.
-_TIMES = """
-    stored.assessed_at >= (($3::date - {days} - 1)::timestamp AT TIME ZONE $4)
-    AND stored.assessed_at < (($3::date + 1)::timestamp AT TIME ZONE $4)
+_MIDNIGHTS = "$4::timestamptz[]"
+_TIMES = f"""
+    stored.assessed_at >= ({_MIDNIGHTS})[{ESTIMATE_DAYS + 1} - {{days}}]
+    AND stored.assessed_at < ({_MIDNIGHTS})[{ESTIMATE_DAYS + 1}]
 """
 _DATES = "stored.{date} BETWEEN $3::date - {days} AND $3::date - 1"
-_DAY = "(stored.assessed_at AT TIME ZONE $4)::date"
+_DAY = f"$3::date - {ESTIMATE_DAYS + 1} + width_bucket(stored.assessed_at, {_MIDNIGHTS})"
 
 _FROM = "org_id = $1 AND student_id >= coalesce($2::text, '') {before}"
 _LISTED = f"SELECT student_id FROM students WHERE {_FROM}"  # noqa: S608 - composed of constants only
@@ -45,7 +46,7 @@ _AT_TIMES = f"""
     CROSS JOIN LATERAL (
         SELECT FROM {{table}} AS stored
         WHERE stored.org_id = $1 AND stored.student_id = present.student_id
-        AND {_TIMES.format(days=DAYS)} AND {_DAY} BETWEEN $3::date - {DAYS} AND $3::date - 1
+        AND {_TIMES.format(days=DAYS)}
         LIMIT 1
     ) AS recent
 """  # noqa: S608 - as above

@@ -7,7 +7,9 @@ read. Source: METHODS, section 3.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import numpy as np
@@ -15,7 +17,7 @@ import structlog
 from numpy.typing import NDArray
 
 from schemas.tenant_messages import TenantChunk
-from schemas.tenants import DAYS
+from schemas.tenants import DAYS, ESTIMATE_DAYS
 from streams.copied import Rows, copy_rows
 from streams.models import students as model
 from streams.student_tables import (
@@ -49,10 +51,10 @@ async def read_students(connection: asyncpg.Connection, chunk: TenantChunk) -> R
     tables' checks refuse, which only rows of before the checks can have; those are counted in the log.
 
     Raises:
-        asyncpg.DataError: PostgreSQL does not know the time zone.
+        ZoneInfoNotFoundError: There is no such time zone.
     """
+    when = chunk.report_date, midnights(chunk.report_date, ZoneInfo(chunk.timezone))
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        when = chunk.report_date, chunk.timezone
         part = chunk.org_id, chunk.first_student, *when
         found = await (
             connection.fetch(STUDENTS_TO_THE_END, *part)
@@ -73,6 +75,16 @@ async def read_students(connection: asyncpg.Connection, chunk: TenantChunk) -> R
         responses=_responses(responses),
     )
     return Reading(ids, inputs)
+
+
+def midnights(report_date: date, zone: ZoneInfo) -> list[datetime]:
+    """Begin of each of the days R-49 to R, (ESTIMATE_DAYS + 1,), ascending.
+
+    Where the clock skips midnight the day begins with the change, where midnight comes twice with the
+    first.
+    """
+    days = (report_date - timedelta(days=back) for back in range(ESTIMATE_DAYS, -1, -1))
+    return [datetime.combine(day, time.min, zone) for day in days]
 
 
 async def _read(connection: asyncpg.Connection, table: Table, *args: object) -> Rows:

@@ -101,6 +101,17 @@ async def everything(connection: asyncpg.Connection) -> list[list[asyncpg.Record
     return [await connection.fetch(f"SELECT t.* FROM {name} t ORDER BY t") for name in tables]  # noqa: S608 - names above
 
 
+async def test_equal_scores_are_ranked_by_student_though_their_sums_differ_in_the_last_bit(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, plain_settings: Settings
+) -> None:
+    same = [student("s1", "WARN", delta_theta_7d=-0.15), student("s2", "WARN", delta_theta_7d=-0.1)]
+    same[1]["omit_rate"] = 0.1
+    assert 2 * 0.1 + 0.1 > 2 * 0.15
+    parts = await plan_job(connection, plain_settings, "job", "s1", "s2")
+    await store(writer, plain_settings, *whole_of_a(parts, same))
+    assert await ranks(connection) == {"s1": 1, "s2": 2}
+
+
 async def test_a_tenant_whose_parts_are_all_there_is_ranked_summarised_and_announced(
     connection: asyncpg.Connection, writer: asyncpg.Connection, plain_settings: Settings
 ) -> None:
