@@ -89,7 +89,8 @@ _COUNTS = {
     for level in ("WARN", "CRIT")
 }
 _MEANS = {
-    f"mean_{metric}": f"avg(m.{metric})"
+    # Twelve decimals, as the changes have: a mean of 0 must not read as the rounding of its sum.
+    f"mean_{metric}": f"round(1e12 * avg(m.{metric})) / 1e12"
     for metric in (
         "theta",
         "delta_theta_7d",

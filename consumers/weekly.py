@@ -39,6 +39,10 @@ _HAS_DATA = """
                       WHERE s.org_id = t.org_id AND s.snapshot_date >= $4::date
                         AND s.snapshot_date < $5::date))
 """
+_BLIND = """
+    SELECT current_user AS role, row_security_active('attendance') AND NOT EXISTS (
+        SELECT FROM riskflow.tenant_roles WHERE role = current_user AND org_id = '*') AS blind
+"""
 # Each branch is distinct by itself, so that only ids and never rows meet in the union.
 _PARTS = """
     WITH listed AS (
@@ -146,6 +150,7 @@ async def plan_weekly(
     if not active:
         raise RefusedTrigger(f"{settings.tenants_file} has no active tenant; set active: true for one")
     chosen = _chosen(known, trigger.tenants)
+    await _check_sight(connection)
     await _check_data(connection, active, report_date)
     return WeeklyPlan(report_date, tuple(chosen))
 
@@ -222,6 +227,15 @@ async def _check_data(connection: asyncpg.Connection, active: Sequence[Tenant], 
         raise RefusedTrigger(
             f"report_date {report_date} has no data: no active tenant has assessments, items, attendance "
             f"or snapshots dated {first} to {report_date - timedelta(days=1)}"
+        )
+
+
+async def _check_sight(connection: asyncpg.Connection) -> None:
+    blind = await connection.fetchrow(_BLIND)
+    if blind["blind"]:
+        raise RefusedTrigger(
+            f"the role {blind['role']} may not see all tenants; have the owner of the tables run: "
+            f"SELECT riskflow.grant_tenant('{blind['role']}', '*')"
         )
 
 

@@ -60,9 +60,7 @@ async def database(settings: Settings, application: str) -> AsyncIterator[asyncp
             f"database {settings.database_label} has no tables of riskflow; make them with: riskflow migrate"
         ) from None
     except asyncpg.InsufficientPrivilegeError as error:
-        raise RiskflowError(
-            f"database {settings.database_label}: {error}; use the role that ran `riskflow migrate`"
-        ) from None
+        raise RiskflowError(f"database {settings.database_label}: {error}; {_remedy(error)}") from None
     except asyncpg.LockNotAvailableError:
         raise Unavailable(
             f"database {settings.database_label} is busy: a load or another job packs its months; try again"
@@ -73,3 +71,12 @@ async def database(settings: Settings, application: str) -> AsyncIterator[asyncp
         raise Unavailable(f"database {settings.database_label} went away: {error}") from error
     finally:
         await close(connection)
+
+
+def _remedy(error: asyncpg.InsufficientPrivilegeError) -> str:
+    if "row-level security" in str(error):
+        return (
+            "have the owner of the tables run: SELECT riskflow.grant_tenant('<this role>', '*') "
+            "(docs/tenants.md)"
+        )
+    return "use the role that ran `riskflow migrate`"

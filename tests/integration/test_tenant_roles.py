@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
+from pathlib import Path
 from secrets import token_hex
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from weekly_samples import weekly
 
+from consumers.weekly import plan_weekly
 from schemas.database import connect
+from schemas.errors import RefusedTrigger
+from schemas.messages import Trigger
+from schemas.settings import Settings
 
 TENANT_TABLES = """
 SELECT c.oid::regclass::text AS name, relrowsecurity AS guarded FROM pg_class c
@@ -256,6 +263,20 @@ async def test_a_service_role_that_owns_nothing_does_what_the_services_do(databa
         assert (
             await service.execute("DELETE FROM student_risk_metrics WHERE org_id = 'school-b'") == "DELETE 1"
         )
+
+
+async def test_a_weekly_trigger_is_refused_by_a_service_that_may_not_see_all_tenants(
+    database: Database, flow_settings: Settings, tmp_path: Path
+) -> None:
+    await database.create("blind")
+    await allow_all(database, "blind")
+    settings = weekly(flow_settings, tmp_path, "school-a", "school-b")
+    trigger = Trigger(job_type="weekly", report_date=date(2026, 1, 5))
+    async with database.login("blind") as service:
+        with pytest.raises(RefusedTrigger) as refused:
+            await plan_weekly(service, trigger, settings)
+    told = f"SELECT riskflow.grant_tenant('{database.name('blind')}', '*')"
+    assert f"{refused.value}".endswith(f"have the owner of the tables run: {told}")
 
 
 async def test_a_role_without_a_tenant_sees_nothing_and_one_that_lost_it_no_longer(
