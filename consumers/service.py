@@ -8,9 +8,8 @@ from consumers.acceptor import Acceptor
 from consumers.reader import Reader
 from consumers.sink import Sink
 from consumers.tenant_sink import TenantSink
-from schemas.errors import Unavailable
 from schemas.settings import Settings
-from schemas.stop import until_stopped
+from schemas.stop import serve
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -19,11 +18,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     Raises:
         Unavailable: Broker or database did not answer within settings.start_timeout.
     """
-    try:
-        await until_stopped(_work(settings, stop), stop)
-    except* Unavailable as group:
-        if not stop.is_set():
-            raise group.exceptions[0] from None
+    await serve(_work(settings, stop), stop)
 
 
 async def _work(settings: Settings, stop: asyncio.Event) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from producers.work import SOURCE, Work
 from schemas.codec import Record, encode
 from schemas.messages import GridChunk, HazardResult, Kind, ProbabilityResult, Window
 from schemas.topics import GRID_CHUNKS, RESULT_TOPICS
 
-SOURCE = "dispatcher"
 NO_TABLE = "none"
 """risk_table of a result that no table of risks has made."""
 
@@ -32,26 +32,10 @@ _BY_ID = f"{_FIELDS} AND c.chunk_id = ANY ($2::text[]) ORDER BY c.chunk_id"
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Work[GridChunk]):
     """A chunk of an open climate job with the kinds that have no outcome yet."""
 
-    message: GridChunk
-    traceparent: str | None
-    losses: int
-
-    @property
-    def chunk_id(self) -> str:
-        """Key of the chunk."""
-        return self.message.chunk_id
-
-    @property
-    def job_id(self) -> str:
-        """Job that it belongs to."""
-        return self.message.job_id
-
-    def record(self) -> Record:
-        """What the dispatcher publishes."""
-        return encode(GRID_CHUNKS, self.message, source=SOURCE, traceparent=self.traceparent)
+    topic = GRID_CHUNKS
 
     def failures(self, reason: str) -> list[Record]:
         """A failed result per kind that is still missing."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
-from producers.lanes import LANES, Lane, Work
+from producers.lanes import LANES, Lane
 from producers.losses import LossProof
 from producers.offsets import OffsetReader
 from producers.publisher import Publisher
+from producers.work import Work
 from schemas.database import session
 from schemas.faults import is_passing
 from schemas.leadership import leads
@@ -153,7 +155,7 @@ def spread(load: dict[int, int], count: int) -> list[int]:
     return chosen
 
 
-async def _mark(connection: asyncpg.Connection, sent: Sequence[tuple[Work, RecordMetadata]]) -> None:
+async def _mark(connection: asyncpg.Connection, sent: Sequence[tuple[Work[Any], RecordMetadata]]) -> None:
     if not sent:
         return
     await connection.execute(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import asyncpg
 
 from producers import chunks, tenant_chunks
-from schemas.codec import Record
+from producers.work import Work
 from schemas.topics import (
     GRID_CHUNKS,
     HAZARDS,
@@ -23,28 +23,6 @@ from schemas.topics import (
 )
 
 
-class Work(Protocol):
-    """A chunk of either kind that has no outcome yet."""
-
-    @property
-    def chunk_id(self) -> str:
-        """Its key in the ledger."""
-
-    @property
-    def job_id(self) -> str:
-        """Job that it belongs to."""
-
-    @property
-    def losses(self) -> int:
-        """How often it was proved lost."""
-
-    def record(self) -> Record:
-        """What the dispatcher publishes."""
-
-    def failures(self, reason: str) -> list[Record]:
-        """The failed results that end it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Lane:
     """Work of one topic. Its bound, places and proofs are its own, so that no lane holds another back."""
@@ -55,9 +33,9 @@ class Lane:
     sink: str
     """Group that reads the results."""
     results: tuple[Topic, ...]
-    unsent: Callable[[asyncpg.Connection, int], Awaitable[Sequence[Work]]]
+    unsent: Callable[[asyncpg.Connection, int], Awaitable[Sequence[Work[Any]]]]
     """What waits to be sent, at most so many, in order of acceptance and place."""
-    by_id: Callable[[asyncpg.Connection, Sequence[str]], Awaitable[Sequence[Work]]]
+    by_id: Callable[[asyncpg.Connection, Sequence[str]], Awaitable[Sequence[Work[Any]]]]
     """Those of the named chunks that still have to report."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from producers.chunks import SOURCE
+from producers.work import SOURCE, Work
 from schemas.codec import Record, encode
 from schemas.tenant_messages import TenantChunk, TenantMetrics
 from schemas.tenants import Tenant
@@ -27,26 +27,10 @@ _BY_ID = f"{_FIELDS} AND c.chunk_id = ANY ($2::text[]) ORDER BY c.chunk_id"
 
 
 @dataclass(frozen=True, slots=True)
-class TenantPart:
+class TenantPart(Work[TenantChunk]):
     """A part of an open tenant's students that has no outcome yet."""
 
-    message: TenantChunk
-    traceparent: str | None
-    losses: int
-
-    @property
-    def chunk_id(self) -> str:
-        """Key of the part in the ledger."""
-        return self.message.chunk_id
-
-    @property
-    def job_id(self) -> str:
-        """Job that it belongs to."""
-        return self.message.job_id
-
-    def record(self) -> Record:
-        """What the dispatcher publishes."""
-        return encode(TENANT_CHUNKS, self.message, source=SOURCE, traceparent=self.traceparent)
+    topic = TENANT_CHUNKS
 
     def failures(self, reason: str) -> list[Record]:
         """The failed result of the part."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from schemas.errors import Unavailable
+
 CLOSE_SECONDS = 2.0
 """How long a client may take to say goodbye to its broker (expert assumption)."""
 STOP_SECONDS = 5.0
@@ -35,6 +37,19 @@ async def until_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) ->
         await asyncio.wait({working})
     if not working.cancelled():
         working.result()
+
+
+async def serve(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+    """`until_stopped` for a service made of a task group.
+
+    Raises:
+        Unavailable: Broker or database did not answer in time, and nobody had asked to stop.
+    """
+    try:
+        await until_stopped(work, stop)
+    except* Unavailable as group:
+        if not stop.is_set():
+            raise group.exceptions[0] from None
 
 
 async def closed(closing: Coroutine[Any, Any, None]) -> None:
