@@ -89,8 +89,8 @@ _COUNTS = {
     for level in ("WARN", "CRIT")
 }
 _MEANS = {
-    # Twelve decimals, as the changes have: a mean of 0 must not read as the rounding of its sum.
-    f"mean_{metric}": f"round(1e12 * avg(m.{metric})) / 1e12"
+    # A sum of doubles depends on the order of the rows; twelve decimals are what the changes have.
+    f"mean_{metric}": f"round(avg(m.{metric}::numeric), 12)::float8"
     for metric in (
         "theta",
         "delta_theta_7d",

@@ -148,7 +148,7 @@ class TenantSink:
         await put(connection, [dead_letter(record, error)])
         chunk_id, job_seq = _told_by(record)
         part = (await _parts(connection, {chunk_id})).get(chunk_id)
-        if part is not None and job_seq in {None, part.job_seq}:
+        if part is not None and job_seq in (None, part.job_seq):
             await _record(connection, [Outcome(part, None, str(error))])
 
 
@@ -176,17 +176,17 @@ def _check_fits(part: Part, result: TenantMetrics) -> None:
         raise InvalidMessage(f"{part.chunk_id}: its metrics have {len(ids) - len(set(ids))} students twice")
 
 
-def _told_by(record: Any) -> tuple[str, int | None]:
-    """Part and run that a record names which could not be stored; the part is "" where it names none."""
+def _told_by(record: Any) -> tuple[str, Any]:
+    """Part and run that a record names which could not be stored; "" and None where it names none."""
     try:
         document = orjson.loads(record.value or b"")
     except orjson.JSONDecodeError:
         document = None
     told = document if isinstance(document, dict) else {}
-    chunk_id, job_seq = told.get("chunk_id"), told.get("job_seq")
+    chunk_id = told.get("chunk_id")
     if not isinstance(chunk_id, str):
         chunk_id = header(record.headers, CHUNK_HEADER) or ""
-    return chunk_id.replace("\x00", ""), job_seq if isinstance(job_seq, int) else None
+    return chunk_id.replace("\x00", ""), told.get("job_seq")
 
 
 async def _record(connection: asyncpg.Connection, outcomes: Sequence[Outcome]) -> None:

@@ -14,14 +14,12 @@ from consumers.plan import JobColumns
 from schemas.errors import InvalidFile, RefusedTrigger
 from schemas.messages import Trigger, now
 from schemas.settings import Settings
-from schemas.tenants import DAYS, Tenant
+from schemas.tenants import DAYS, FIRST_REPORT, Tenant
 from schemas.tenants_file import load_tenants
 from schemas.topics import TENANT_CHUNKS
 
 KIND = "metrics"
 """The one kind of result of a weekly job."""
-FIRST_REPORT = date(1900, 1, 1)
-"""Reports of before are refused; nobody has such data (expert assumption)."""
 MEMORY = "256MB"
 """Sorting memory for cutting a tenant into parts; 200,000 ids take 16 MB of it (measured)."""
 _FIELDS = ("scenario", "window", "risks", "bbox", "uncertainty")

@@ -18,8 +18,11 @@ def is_data_fault(error: BaseException) -> bool:
     """Whether the same statement with the same values will fail for ever."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "")[:2] in DATA_CLASSES
-    # A value that the driver cannot encode is an InterfaceError too, but a ValueError beside it.
-    return isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+    # A value that the driver cannot encode is an InterfaceError too, but a ValueError beside it; in COPY a
+    # number too large for its column is a bare OverflowError.
+    return isinstance(error, OverflowError) or (
+        isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+    )
 
 
 def is_passing(error: BaseException) -> bool:

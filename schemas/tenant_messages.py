@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from schemas.messages import Identifier, Message, Share, now
-from schemas.tenants import Level, Thresholds
+from schemas.tenants import (
+    DAYS,
+    ESTIMATE_DAYS,
+    WEEK_DAYS,
+    Level,
+    ReportDate,
+    Scaling,
+    Thresholds,
+)
 
 Number = float | None
-Count = Annotated[int, Field(ge=0)] | None
+Days = Annotated[int, Field(ge=0, le=DAYS)] | None
+Weeks = Annotated[int, Field(ge=0, le=ESTIMATE_DAYS // WEEK_DAYS)] | None
 ThetaBasis = Literal["estimate", "eap"]
 """Where theta comes from: the stored estimates, or the item responses of the two weeks (EAP)."""
 
@@ -24,7 +33,7 @@ class _Part(Message):
     chunk_id: str
     chunk: Annotated[int, Field(ge=1)]
     org_id: Identifier
-    report_date: date
+    report_date: ReportDate
     part: Annotated[int, Field(ge=1)]
     parts: Annotated[int, Field(ge=1)]
 
@@ -38,7 +47,7 @@ class TenantChunk(_Part):
     first_student: str | None = None
     before_student: str | None = None
     timezone: str
-    irt_scaling: float
+    irt_scaling: Scaling
     thresholds: Thresholds
 
 
@@ -56,8 +65,8 @@ class StudentColumns(Message):
     c_hat: list[Number]
     absence_rate_7d: list[Share | None]
     absence_rate_14d: list[Share | None]
-    consecutive_absences: list[Count]
-    decline_weeks: list[Count]
+    consecutive_absences: list[Days]
+    decline_weeks: list[Weeks]
     theta_level: list[Level]
     omit_level: list[Level]
     guess_level: list[Level]
@@ -94,7 +103,7 @@ class ReportReady(Message):
 
     job_id: Identifier
     org_id: Identifier
-    report_date: date
+    report_date: ReportDate
     html: str
     csv: str
     rendered_at: datetime = Field(default_factory=now)

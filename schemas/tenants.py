@@ -5,6 +5,7 @@ Source of the rules and of the default thresholds: METHODS, section 3.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,12 @@ WEEK_DAYS = 7
 ESTIMATE_DAYS = 49
 """Days before the report date that metrics, weekly metrics and ability estimates look back."""
 
+FIRST_REPORT, LAST_REPORT = date(1900, 1, 1), date(2999, 12, 31)
+"""Report dates that are possible; nobody has data of others (expert assumption)."""
+
+ReportDate = Annotated[date, Field(ge=FIRST_REPORT, le=LAST_REPORT)]
+Scaling = Annotated[float, Field(ge=1, le=2)]
+"""D of the 3PL: 1.7 for parameters on the normal scale, 1.0 for the logistic one."""
 Fall = Annotated[float, Field(lt=0, ge=-12, description="a fall of theta: less than 0, at least -12")]
 """A change of theta (standard deviations of ability); the scale reaches from -6 to 6."""
 Part = Annotated[Share, Field(description="a share from 0 to 1")]
@@ -150,7 +157,7 @@ class Tenant(_Strict):
         description="the NAME of an environment variable in upper case, such as SEOUL_HS_SLACK_WEBHOOK; "
         "the webhook itself belongs into that variable",
     )
-    irt_scaling: Annotated[float, Field(ge=1, le=2)] = Field(1.7, description="a number from 1 to 2")
+    irt_scaling: Scaling = Field(1.7, description="a number from 1 to 2")
     thresholds: Thresholds = Thresholds()
 
     @field_validator("name")

@@ -183,6 +183,8 @@ async def test_a_part_of_a_cancelled_job_or_with_an_outcome_is_not_computed(stag
         ({"thresholds": {"omit": {"warn": 0.2, "crit": 0.1}}}, "crit 0.1 must not be below warn 0.2"),
         ({"first_student": "nul\0"}, "invalid byte sequence"),
         ({"report_date": None}, "report_date: Input should be a valid date"),
+        ({"report_date": "0001-01-01"}, "report_date: Input should be greater than or equal to 1900-01-01"),
+        ({"irt_scaling": 1e300}, "irt_scaling: Input should be less than or equal to 2"),
     ],
 )
 async def test_a_part_that_asks_for_what_cannot_be_fails_and_the_next_is_computed(

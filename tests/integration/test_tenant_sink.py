@@ -325,6 +325,21 @@ async def test_metrics_that_do_not_fit_their_part_are_dead_letters_and_fail_it(
     assert await connection.fetchval("SELECT count(*) FROM student_risk_metrics WHERE student_id > 's3'") == 0
 
 
+async def test_a_number_beyond_its_column_is_a_dead_letter_and_fails_its_tenant_only(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, plain_settings: Settings
+) -> None:
+    parts = await plan_job(connection, plain_settings)
+    good = metrics_of(parts[0], student("s1"))
+    absences = orjson.loads(read(good).value)
+    absences["students"]["consecutive_absences"] = [10**12]
+    await store(writer, plain_settings, read(good, value=orjson.dumps(absences | {"job_seq": 1e30})))
+    assert (await tenant_row(connection, "job", "a"))["state"] == "pending", "it is of no run that there is"
+    await store(writer, plain_settings, read(good, value=orjson.dumps(absences)))
+    assert (await tenant_row(connection, "job", "a"))["state"] == "failed"
+    assert (await tenant_row(connection, "job", "b"))["state"] == "pending"
+    assert len(await letters(connection)) == 2
+
+
 async def test_the_part_of_an_unreadable_record_is_told_by_its_value_or_a_header(
     connection: asyncpg.Connection, writer: asyncpg.Connection, plain_settings: Settings
 ) -> None:
