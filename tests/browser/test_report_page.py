@@ -26,8 +26,8 @@ DESKTOP: ViewportSize = {"width": 1200, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 740}
 STUDENTS = [
     {"student_id": "s'\"1", **NOTHING, "omit_rate": 0.2, "name": EVIL, "class_name": "1-2"},
-    {"student_id": "s10", **NOTHING, "absence_rate_7d": 0.25, "name": "나래", "class_name": "1-10"},
-    {"student_id": "s2", **NOTHING, "absence_rate_7d": 0.12, "name": "가람", "class_name": "1-2"},
+    {"student_id": "s10", **NOTHING, "absence_rate_7d": 0.25, "name": "학생 나", "class_name": "1-10"},
+    {"student_id": "s2", **NOTHING, "absence_rate_7d": 0.12, "name": "학생 가", "class_name": "1-2"},
     {"student_id": "s3", **NOTHING, "delta_theta_7d": -0.2, "name": None, "class_name": None},
     {"student_id": "s4", **NOTHING},
     *drawn_students(30, prefix="z"),
