@@ -2,6 +2,7 @@
 
 A delivery is marked `sending`, and that committed, before the server is spoken to. What a courier
 finds so when it takes the lead may have been sent or not: it becomes `unknown`, and a person decides.
+What a stop cuts off before it was handed over waits again instead.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import asyncpg
 import structlog
 
 from consumers import mail, slack
-from consumers.parcel import CHANNEL, Parcel, abandon, end, take
-from consumers.verdict import CannotSend, ReportIsGone, Verdict
+from consumers.parcel import CHANNEL, Parcel, abandon, end, give_back, take
+from consumers.verdict import CannotSend, NotHandedOver, ReportIsGone, Verdict
 from schemas.database import session
 from schemas.faults import is_passing
 from schemas.leadership import leads
@@ -31,6 +32,8 @@ LONGEST_BACKOFF = 3600.0
 LONGEST_WAIT = 86_400.0
 """Longest pause that a server may ask for [s] (expert assumption)."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between tries to record an end (expert assumption)
+GIVE_BACK_SECONDS = 2.0
+"""How long a stop may wait for PostgreSQL to take back what was not handed over (expert assumption)."""
 
 Sender = Callable[[Settings, Mapping[str, str], Parcel], Awaitable[Verdict]]
 SENDERS: dict[str, Sender] = {"email": mail.send, "slack": slack.send}
@@ -45,6 +48,7 @@ class Courier:
         self._settings = settings
         self._environ = environment() if environ is None else environ
         self._wake = asyncio.Event()
+        self._untouched: list[Parcel] = []
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then end what is being sent; an absent database is waited for."""
@@ -79,7 +83,10 @@ class Courier:
         finally:
             # Without its session it leads no more; it must not lead anew, and take its own deliveries
             # for interrupted, before they have ended.
-            await _finished(sending, limit)
+            try:
+                await _finished(sending, limit)
+            finally:
+                await self._give_back(connection)
 
     async def _deliver(self, parcel: Parcel) -> None:
         try:
@@ -90,8 +97,25 @@ class Courier:
             except CannotSend as error:
                 verdict = Verdict("refused", f"{error}; then: {parcel.resend}")
             await self._record(parcel, verdict)
+        except NotHandedOver:
+            self._untouched.append(parcel)
+            raise
         finally:
             self._wake.set()
+
+    async def _give_back(self, connection: asyncpg.Connection) -> None:
+        """Let what a stop has cut off before it was handed over wait again; if that fails, it is in doubt."""
+        parcels, self._untouched = self._untouched, []
+        if not parcels:
+            return
+        try:
+            # By the leading session: no other courier has taken these for interrupted meanwhile.
+            await give_back(connection, parcels, GIVE_BACK_SECONDS)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            log.warning("deliveries not given back", deliveries=len(parcels), error=type(error).__name__)
+            connection.terminate()
 
     async def _record(self, parcel: Parcel, verdict: Verdict) -> None:
         """Write the end as often as it takes: this is the only one who knows it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 import asyncpg
@@ -11,6 +10,7 @@ import structlog
 
 from consumers.letters import dead_letter, put
 from consumers.parcel import place
+from consumers.report.files import csv_name, html_name
 from consumers.tenant_ledger import TenantEnd, end_tenants, settle_reports
 from schemas.codec import decode, header
 from schemas.errors import InvalidMessage
@@ -25,6 +25,11 @@ _WAITING = """
     SELECT t.tenant, coalesce(s.total_students > s.insufficient_data, false) AS has_data
     FROM batch_job_tenants t LEFT JOIN tenant_risk_summary s USING (org_id, report_date)
     WHERE (t.job_id, t.org_id, t.report_date) = ($1, $2, $3) AND t.state = 'rendered' AND t.ended_at IS NULL
+"""
+_WAITS = """
+    SELECT FROM batch_job_tenants
+    WHERE (job_id, org_id, report_date) = ($1, $2, $3) AND state = 'rendered' AND ended_at IS NULL
+    FOR NO KEY UPDATE
 """
 # Channels that the tenant no longer has: what was never sent there is no part of the new report.
 _FORGET = """
@@ -62,7 +67,7 @@ class Intake:
         """Write the deliveries of each report; a repeat, or a report of an ended tenant, changes nothing.
 
         Raises:
-            InvalidMessage: A record is no ReportReady, or points outside REPORTS_DIR.
+            InvalidMessage: A record is no ReportReady, or names other files than its tenant's.
         """
         reports = [(_decoded(record), header(record.headers, "traceparent")) for record in records]
         for report, traceparent in reports:
@@ -92,11 +97,13 @@ class Intake:
             await connection.execute(_ADD, report.org_id, report.report_date, *row)
 
     async def reject(self, connection: asyncpg.Connection, record: Any, error: Exception) -> None:
-        """Write a dead letter; the tenant of a report that cannot be taken in has failed."""
+        """Write a dead letter; a tenant that waits for just this report has failed."""
         await put(connection, [dead_letter(record, error)])
         try:
             report = decode(ReportReady, record.value)
         except InvalidMessage:
+            return
+        if not await connection.fetch(_WAITS, report.job_id, report.org_id, report.report_date):
             return
         reason = f"delivery: {error}"
         await end_tenants(connection, [TenantEnd(report.job_id, report.org_id, "failed", reason)])
@@ -114,8 +121,9 @@ def channels_of(tenant: Tenant) -> dict[str, list[str]]:
 
 def _decoded(record: Any) -> ReportReady:
     report = decode(ReportReady, record.value)
-    for field in ("html", "csv"):
-        path = PurePosixPath(getattr(report, field))
-        if path.is_absolute() or ".." in path.parts:
-            raise InvalidMessage(f"ReportReady: {field}: must be a path inside REPORTS_DIR")
+    own = {"html": html_name(report.org_id), "csv": csv_name(report.org_id)}
+    for field, name in own.items():
+        path = f"{report.report_date}/{name}"
+        if getattr(report, field) != path:
+            raise InvalidMessage(f"ReportReady: {field}: must be {path}, the tenant's own")
     return report

@@ -20,7 +20,7 @@ from aiosmtplib import (
 
 from consumers.mail_text import MAX_ENCODED_BYTES, compose, sender_address, wire
 from consumers.parcel import Parcel
-from consumers.verdict import CannotSend, Verdict, quoted
+from consumers.verdict import CannotSend, Verdict, not_handed_over, quoted
 from schemas.messages import now
 from schemas.settings import Settings
 
@@ -50,30 +50,32 @@ async def send(settings: Settings, environ: Mapping[str, str], parcel: Parcel) -
 
     Raises:
         CannotSend: A setting, a file or a template is missing or wrong.
+        NotHandedOver: Cancelled before it was handed over.
     """
     del environ
     if settings.smtp_host is None:
         raise CannotSend("SMTP_HOST is not set, so no mail is sent; set it")
-    tls = await asyncio.to_thread(_tls, settings)
-    client = SMTP(
-        hostname=settings.smtp_host,
-        port=settings.smtp_port,
-        timeout=settings.delivery_timeout,
-        use_tls=settings.smtp_security == "tls",
-        start_tls=False,
-        tls_context=tls,
-    )
-    try:
-        await _enter(client, settings)
-        content, utf8 = await _written(client, settings, parcel)
-        refused = await _address(client, settings, parcel, utf8=utf8)
-        await _expect(client, GO_AHEAD, b"DATA")
-    except (SMTPException, OSError, TimeoutError, ValueError) as error:
-        client.close()
-        return _before(settings, error)
-    except BaseException:
-        client.close()
-        raise
+    with not_handed_over():
+        tls = await asyncio.to_thread(_tls, settings)
+        client = SMTP(
+            hostname=settings.smtp_host,
+            port=settings.smtp_port,
+            timeout=settings.delivery_timeout,
+            use_tls=settings.smtp_security == "tls",
+            start_tls=False,
+            tls_context=tls,
+        )
+        try:
+            await _enter(client, settings)
+            content, utf8 = await _written(client, settings, parcel)
+            refused = await _address(client, settings, parcel, utf8=utf8)
+            await _expect(client, GO_AHEAD, b"DATA")
+        except (SMTPException, OSError, TimeoutError, ValueError) as error:
+            client.close()
+            return _before(settings, error)
+        except BaseException:
+            client.close()
+            raise
     try:
         verdict = await _handed_over(client, settings, content, refused)
         if verdict.state != "unknown":

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8, EmailPolicy
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -33,6 +37,8 @@ MAX_ENCODED_BYTES = 20_000_000
 """Of the attachments together, as they travel; large mail services take 20 to 25 MB (expert assumption)."""
 ENCODED_PER_BYTE = 78 / 57
 """Base64 writes 57 bytes as a line of 76 characters and its end."""
+TEMPLATE_SECONDS = 10.0
+"""How long a template may take for the text of one mail (expert assumption)."""
 
 
 class _Policy(EmailPolicy):
@@ -152,10 +158,32 @@ def environment(folder: Path | None) -> SandboxedEnvironment:
 
 def _rendered(templates: SandboxedEnvironment, name: str, values: dict[str, object]) -> str:
     try:
-        return templates.get_template(name).render(values)
+        template = templates.get_template(name)
+        with _ended_in_time():
+            return template.render(values)
     except Exception as error:  # a template of the user's may raise anything
         where = place_in_template(error) or name
         raise CannotSend(f"template {where}: {error}") from error
+
+
+@contextmanager
+def _ended_in_time() -> Iterator[None]:
+    """Raises TimeoutError in the block, at a line of Python, once it has taken TEMPLATE_SECONDS."""
+    end = time.monotonic() + TEMPLATE_SECONDS
+
+    # A thread cannot be ended from outside, and a loop that writes nothing gives its caller no turn.
+    def watch(frame: FrameType, event: str, arg: object) -> Callable[..., Any]:
+        del frame, event, arg
+        if time.monotonic() > end:
+            raise TimeoutError(f"not ready within {TEMPLATE_SECONDS:g} s; has it a loop without end?")
+        return watch
+
+    before = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 def _content(settings: Settings, path: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -61,6 +62,15 @@ _END = """
     WHERE (org_id, report_date, channel) = ($1, $2, $3) AND attempts = $4 AND created_at = $5
       AND state IN ('sending', 'unknown')
     RETURNING state
+"""
+# As if it had never been taken; due at once.
+_GIVE_BACK = """
+    UPDATE report_deliveries d
+    SET state = 'pending', attempts = d.attempts - 1, changed_at = clock_timestamp()
+    FROM unnest($1::text[], $2::date[], $3::text[], $4::integer[], $5::timestamptz[])
+        AS back (org_id, report_date, channel, attempts, created_at)
+    WHERE (d.org_id, d.report_date, d.channel) = (back.org_id, back.report_date, back.channel)
+      AND (d.attempts, d.created_at, d.state) = (back.attempts, back.created_at, 'sending')
 """
 
 
@@ -125,8 +135,9 @@ def place(settings: Settings, path: str) -> Path:
 
 async def take(connection: asyncpg.Connection, most: int) -> list[Parcel]:
     """Mark at most `most` deliveries that are due as sending, and return them; committed on return."""
-    # An UPDATE would wake every courier even where it changes no row, so it is not tried in vain.
-    due = await connection.fetch(_DUE, most) if most else []
+    # An UPDATE would wake every courier even where it changes no row, so it is not tried in vain. The
+    # question is put also where there is room for none: a leader's session must not be idle.
+    due = await connection.fetch(_DUE, most)
     if not due:
         return []
     keys = [[row[name] for row in due] for name in ("org_id", "report_date", "channel")]
@@ -141,6 +152,15 @@ async def abandon(connection: asyncpg.Connection) -> int:
             await connection.execute(_ABANDON, *row)
             await settle_deliveries(connection, row["org_id"], row["report_date"])
     return len(left)
+
+
+async def give_back(connection: asyncpg.Connection, parcels: Sequence[Parcel], limit: float) -> None:
+    """Undo the taking of deliveries that were not handed over, within `limit` seconds."""
+    columns = zip(
+        *((each.org_id, each.report_date, each.channel, each.attempts, each.created_at) for each in parcels),
+        strict=True,
+    )
+    await connection.execute(_GIVE_BACK, *columns, timeout=limit)
 
 
 async def end(

@@ -14,7 +14,8 @@ import asyncpg
 import structlog
 
 from consumers.letters import dead_letter, put
-from consumers.report.files import folder_of, replacing
+from consumers.report.files import Unwritable, folder_of, replacing, sweep_all
+from consumers.report.limits import HARD_SECONDS
 from consumers.report.pool import Pool
 from consumers.report.tables import write_summary
 from consumers.report.worker import Outcome, Task
@@ -28,15 +29,19 @@ from schemas.topics import JOB_EVENTS, RENDERER_GROUP, REPORTS, Topic
 
 SOURCE = "renderer"
 SUMMARY = "summary.csv"
-IDLE_LIMIT = "15min"
-"""How long the session may wait inside its transaction while a batch is rendered (expert assumption)."""
+IDLE_LIMIT = "30s"
+"""How long the session may idle once it holds locks (expert assumption)."""
+PATIENCE = 900.0
+"""Seconds that a batch may take beside the limits of its pages (expert assumption)."""
 _SUMMARY_LOCK = "riskflow.summary"
 
 _STORED = """
     SELECT t.job_id, t.org_id, t.report_date, t.tenant, j.traceparent
-    FROM unnest($1::text[], $2::text[]) AS told (job_id, org_id)
-    JOIN batch_job_tenants t USING (job_id, org_id) JOIN batch_job_logs j USING (job_id)
-    WHERE t.state = 'stored' ORDER BY j.job_seq DESC
+    FROM batch_job_tenants t JOIN batch_job_logs j USING (job_id)
+    WHERE t.state = 'stored' AND t.ended_at IS NULL AND (t.org_id, t.report_date) IN (
+        SELECT n.org_id, n.report_date FROM unnest($1::text[], $2::text[]) AS told (job_id, org_id)
+        JOIN batch_job_tenants n USING (job_id, org_id))
+    ORDER BY j.job_seq DESC
 """
 _RENDERED = """
     WITH locked AS (
@@ -49,6 +54,8 @@ _RENDERED = """
     FROM locked WHERE (t.job_id, t.org_id) = (locked.job_id, locked.org_id)
     RETURNING t.job_id, t.org_id
 """
+
+_LIMIT_IDLENESS = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
 
 log = structlog.get_logger(__name__)
 
@@ -76,8 +83,9 @@ class Renderer:
         self._pool = pool or Pool()
 
     async def opened(self, connection: asyncpg.Connection) -> None:
-        """Let the session wait for the rendering; it holds no row locks meanwhile."""
-        await connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_LIMIT}'")
+        """Remove what killed renderers have left in the folders."""
+        del connection
+        await asyncio.to_thread(sweep_all, self._settings.reports_dir)
 
     async def store(self, connection: asyncpg.Connection, records: Sequence[Any]) -> None:
         """Render the reports of the tenants that the events call stored, and announce them.
@@ -93,10 +101,18 @@ class Renderer:
         tasks: dict[tuple[str, date], Task] = {}
         for each in stored:
             tasks.setdefault((each.org_id, each.report_date), self._task(each))
+        # It waits for the pages without locks; with them, a process that is stopped must not bar others.
+        await connection.execute(_LIMIT_IDLENESS, _longest(list(tasks.values())))
         outcomes = dict(zip(tasks, await self._pool.write(list(tasks.values())), strict=True))
-        for report_date in sorted({each.report_date for each in stored}):
-            await self._write_summary(connection, report_date)
-        await _announce(connection, [(each, outcomes[each.org_id, each.report_date]) for each in stored])
+        await connection.execute(_LIMIT_IDLENESS, IDLE_LIMIT)
+        done = {key: outcome for key, outcome in outcomes.items() if not outcome.waits}
+        for report_date in sorted({day for _, day in done}):
+            try:
+                await self._write_summary(connection, report_date)
+            except Unwritable as error:
+                done |= {key: Outcome(failure=str(error)) for key in done if key[1] == report_date}
+        results = [(each, done.get((each.org_id, each.report_date))) for each in stored]
+        await _announce(connection, [(each, outcome) for each, outcome in results if outcome is not None])
 
     async def reject(self, connection: asyncpg.Connection, record: Any, error: Exception) -> None:
         """Write a dead letter."""
@@ -127,13 +143,22 @@ class Renderer:
 
 
 async def _stored(connection: asyncpg.Connection, events: Sequence[JobEvent]) -> list[Stored]:
-    """Tenants to render, those of newer jobs first; one in another state has had its turn."""
+    """Tenants to render, those of newer jobs first; one in another state has had its turn.
+
+    Those of older jobs for the same date are among them: they may have waited for the one told of.
+    """
     told = {(each.job_id, each.org_id) for each in events if each.state == "tenant_stored" and each.org_id}
     if not told:
         return []
     jobs, tenants = zip(*told, strict=True)
     rows = await connection.fetch(_STORED, jobs, tenants)
     return [Stored(**{**row, "tenant": Tenant.model_validate_json(row["tenant"])}) for row in rows]
+
+
+def _longest(tasks: Sequence[Task]) -> str:
+    """How long a batch may take at most: on one core, each page made twice up to its limits."""
+    seconds = PATIENCE + sum(2 * (task.seconds + HARD_SECONDS) for task in tasks)
+    return f"{seconds:.0f}s"
 
 
 async def _announce(connection: asyncpg.Connection, results: Sequence[tuple[Stored, Outcome]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from consumers import recall
 from consumers.courier import Courier
 from consumers.deliveries import Intake
 from consumers.reader import Reader
@@ -28,5 +29,6 @@ async def _work(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(Reader(settings, renderer).run(stop))
             tasks.create_task(Reader(settings, Intake(settings)).run(stop))
             tasks.create_task(Courier(settings).run(stop))
+            tasks.create_task(recall.run(settings, stop))
     finally:
         await renderer.close()

@@ -5,6 +5,7 @@ Source: Slack, "Sending messages using incoming webhooks", "Rate limits" and "Fo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -20,12 +21,13 @@ from aiohttp import (
     ClientTimeout,
     ConnectionTimeoutError,
     InvalidURL,
+    TraceConfig,
 )
 
 from consumers.mail_text import risks_in_order
 from consumers.mail_words import WORDS
 from consumers.parcel import Parcel, link
-from consumers.verdict import CannotSend, Verdict, quoted
+from consumers.verdict import CannotSend, NotHandedOver, Verdict, quoted
 from schemas.messages import now
 from schemas.settings import Settings
 
@@ -52,17 +54,23 @@ async def send(settings: Settings, environ: Mapping[str, str], parcel: Parcel) -
 
     Raises:
         CannotSend: The variable is not set or holds no https address.
+        NotHandedOver: Cancelled before the server was reached.
     """
     webhook = _webhook(environ, parcel.address[0])
     body = payload(settings, parcel)
     limit = settings.delivery_timeout
+    connected = asyncio.Event()
     timeout = ClientTimeout(total=None, connect=limit, sock_connect=limit, sock_read=limit)
     try:
         async with (
-            ClientSession(timeout=timeout) as session,
+            ClientSession(timeout=timeout, trace_configs=[_telling(connected)]) as session,
             session.post(webhook, json=body, allow_redirects=False) as response,
         ):
             return _judged(response, quoted(await _words(response), _secrets(webhook)))
+    except asyncio.CancelledError:
+        if connected.is_set():
+            raise
+        raise NotHandedOver from None
     except ClientConnectorCertificateError as error:
         return Verdict("refused", f"the certificate of {error.host} is not trusted")
     except (ClientConnectorError, ConnectionTimeoutError) as error:
@@ -131,6 +139,17 @@ def _cut(title: str) -> str:
 
 def _mrkdwn(text: str) -> dict[str, str]:
     return {"type": "mrkdwn", "text": text}
+
+
+def _telling(connected: asyncio.Event) -> TraceConfig:
+    """Sets `connected` when the connection stands, before the request goes out."""
+
+    async def tell(*_: object) -> None:
+        connected.set()
+
+    trace = TraceConfig()
+    trace.on_connection_create_end.append(tell)
+    return trace
 
 
 def _webhook(environ: Mapping[str, str], variable: str) -> str:

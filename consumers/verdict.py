@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +21,19 @@ class CannotSend(RiskflowError):  # noqa: N818 - named by what is wrong, as all 
 
 class ReportIsGone(CannotSend):
     """What would be sent is no longer there; making it anew also sends it."""
+
+
+class NotHandedOver(asyncio.CancelledError):
+    """Cancelled while nothing that a recipient could get had left."""
+
+
+@contextmanager
+def not_handed_over() -> Iterator[None]:
+    """A block that, when it is cancelled, has surely delivered nothing, and says so."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise NotHandedOver from None
 
 
 @dataclass(frozen=True, slots=True)

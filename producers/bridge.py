@@ -17,6 +17,7 @@ from producers.unanswered import publish_lost_again
 from schemas.codec import Record
 from schemas.database import SESSION, session
 from schemas.faults import is_passing
+from schemas.leadership import PATIENT_IDLE_LIMIT, try_to_lead
 from schemas.pauses import pause
 from schemas.settings import Settings
 
@@ -104,7 +105,7 @@ class Bridge:
             await self._take_lead(listener)
             await self._keep_heard(writer)
             while await self._publish_batch(writer) == BATCH:
-                pass
+                await self._take_lead(listener)
             if clock() >= lost_due:
                 if await publish_lost_again(writer, self._offsets):
                     self._wake.set()
@@ -115,12 +116,12 @@ class Bridge:
             await pause(stop, POLL_SECONDS, self._wake)
 
     async def _take_lead(self, listener: asyncpg.Connection) -> None:
-        # Asked of the listening session each time, so that its loss is noticed within one poll. The
-        # lock is held once: a second call of the same session would stack another.
+        # Asked of the listening session each time, so that its loss is noticed within one poll and it is
+        # never idle for long. The lock is held once: a second call of the same session would stack another.
         if self._hears:
             await listener.execute("SELECT")
         else:
-            self._hears = await listener.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", NOTIFY_LOCK)
+            self._hears = await try_to_lead(listener, NOTIFY_LOCK, PATIENT_IDLE_LIMIT)
 
     def _hear(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
         if self._hears:

@@ -19,7 +19,7 @@ from producers.publisher import Publisher
 from producers.work import Work
 from schemas.database import session
 from schemas.faults import is_passing
-from schemas.leadership import leads
+from schemas.leadership import PATIENT_IDLE_LIMIT, leads
 from schemas.pauses import pause
 from schemas.settings import Settings
 
@@ -70,7 +70,7 @@ class Dispatcher:
         while not stop.is_set():
             try:
                 async with session(self._settings.dsn, application="dispatcher") as connection:
-                    if await leads(connection, LEADER_LOCK, stop):
+                    if await leads(connection, LEADER_LOCK, stop, PATIENT_IDLE_LIMIT):
                         await self._serve(connection, stop)
             except Exception as error:
                 if not (is_passing(error) or isinstance(error, KafkaError)):

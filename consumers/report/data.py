@@ -115,6 +115,14 @@ class ReportData:
     job_id: str
 
 
+async def is_being_replaced(connection: asyncpg.Connection, org_id: str, report_date: date) -> bool:
+    """Whether an open job has written some of the tenant's students, but not all of them yet.
+
+    Call it in the snapshot that `read` takes, or rows may change between the two.
+    """
+    return bool(await connection.fetchval(queries.IS_BEING_REPLACED, org_id, report_date))
+
+
 async def read(connection: asyncpg.Connection, org_id: str, report_date: date) -> ReportData:
     """Read a tenant's report inside the caller's transaction, which must be REPEATABLE READ.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 import jinja2
 
+from consumers.report.limits import RENDER_BYTES
 from schemas.errors import RiskflowError
 
 _FRAMES = ("top-level template code", "template", "block ")
@@ -23,7 +24,7 @@ def sentence(error: Exception) -> str:
         return f"template {_text(error)}"
     if isinstance(error, asyncpg.PostgresError):
         return f"reading the report's data: {error}"
-    return str(error) if isinstance(error, RiskflowError) else f"{type(error).__name__}: {error}"
+    return _text(error)
 
 
 def _text(error: Exception) -> str:
@@ -31,7 +32,10 @@ def _text(error: Exception) -> str:
         return f"{error.name} not found"
     if isinstance(error, jinja2.TemplateSyntaxError):
         return error.message or "syntax error"
-    return str(error) if isinstance(error, jinja2.TemplateError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError):
+        return f"the page takes more than {RENDER_BYTES >> 20} MB of memory"
+    own = isinstance(error, (jinja2.TemplateError, RiskflowError))
+    return str(error) if own else f"{type(error).__name__}: {error}"
 
 
 def place_in_template(error: BaseException) -> str | None:

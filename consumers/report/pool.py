@@ -55,7 +55,9 @@ class Pool:
         return outcomes
 
     async def _alone(self, task: Task) -> Outcome:
+        loop = asyncio.get_running_loop()
         for tried in range(1, MAX_TRIES + 1):
+            began = loop.time()
             try:
                 return await self._submitted(task)
             except BrokenProcessPool:
@@ -63,8 +65,13 @@ class Pool:
                 log.warning(
                     "a worker was killed while it wrote a report", tenant=task.tenant.org_id, tried=tried
                 )
+            if loop.time() - began > task.seconds:
+                # It was its time that ran out, and so it would again.
+                break
+        times = "once" if tried == 1 else f"{tried} times"
         return Outcome(
-            failure=f"its report killed the process that wrote it, {MAX_TRIES} times (out of memory?)"
+            failure=f"its report killed the process that wrote it, {times} (out of memory, or an endless "
+            "expression in a template?)"
         )
 
     async def _submitted(self, task: Task) -> Outcome:

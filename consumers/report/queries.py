@@ -5,6 +5,15 @@ from __future__ import annotations
 from consumers.report.tables import METRICS
 
 SUMMARY = "SELECT * FROM tenant_risk_summary WHERE org_id = $1 AND report_date = $2"
+# Parts of a newer job have come in, and others will.
+IS_BEING_REPLACED = """
+    SELECT EXISTS (
+        SELECT FROM batch_job_tenants t JOIN batch_job_logs j USING (job_id)
+        WHERE t.org_id = $1 AND t.report_date = $2 AND t.state = 'pending' AND t.ended_at IS NULL
+          AND j.status IN ('pending', 'running')
+          AND EXISTS (SELECT FROM student_risk_metrics m
+                      WHERE m.org_id = t.org_id AND m.report_date = t.report_date AND m.job_id = t.job_id))
+"""
 BEFORE = """
     SELECT * FROM tenant_risk_summary WHERE org_id = $1 AND report_date < $2
     ORDER BY report_date DESC LIMIT 1

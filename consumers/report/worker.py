@@ -15,9 +15,10 @@ from pathlib import Path
 import jinja2
 
 from consumers.report import tables
-from consumers.report.data import ReportData, read
+from consumers.report.data import ReportData, is_being_replaced, read
 from consumers.report.faults import sentence
 from consumers.report.files import csv_name, folder_of, html_name, replacing
+from consumers.report.limits import RENDER_SECONDS, limited
 from consumers.report.logo import UnusableLogo, data_uri
 from consumers.report.page import Pages
 from schemas.database import session
@@ -34,6 +35,8 @@ class Task:
     report_date: date
     reports_dir: Path
     templates: Path | None
+    seconds: float = RENDER_SECONDS
+    """That the page may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Outcome:
     csv: str = ""
     failure: str | None = None
     warnings: tuple[str, ...] = ()
+    waits: bool = False
+    """Nothing was written: a newer job is replacing the rows, and its end decides."""
 
 
 def live_with(parent: Connection) -> None:
@@ -66,7 +71,8 @@ def write_report(task: Task) -> Outcome:
     """Write a tenant's page and metrics; a fault of its template or data is an outcome.
 
     Raises:
-        OSError: The folder cannot be written; it is every tenant's, so the caller tries again.
+        OSError: The folder cannot be written (full, read-only, away); it is every tenant's, so the caller
+            tries again. What is wrong with this tenant's file alone is an outcome.
         asyncpg.PostgresError: The database is away for the moment.
     """
     try:
@@ -86,8 +92,11 @@ async def _write_report(task: Task) -> Outcome:
         session(task.dsn, application="renderer worker") as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
+        if await is_being_replaced(connection, *place):
+            return Outcome(waits=True)
         data = await read(connection, *place)
-        page, warnings = render(task, data)
+        with limited(task.seconds):
+            page, warnings = render(task, data)
         with replacing(csv) as file:
             await tables.write_metrics(connection, *place, file)
     with replacing(html) as file:

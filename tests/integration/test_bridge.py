@@ -157,6 +157,24 @@ async def test_the_bridge_drains_what_came_while_its_sessions_were_lost(
     assert len(await read_topic(settings, TRIGGERS.name)) == 2
 
 
+async def test_a_bridge_that_is_stopped_loses_its_place(
+    connection: asyncpg.Connection, two_bridges: list[Bridge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With a poll that never comes, a bridge says as little to PostgreSQL as one that is stopped.
+    monkeypatch.setattr(bridge_module, "POLL_SECONDS", 600)
+    monkeypatch.setattr(bridge_module, "PATIENT_IDLE_LIMIT", "300ms")
+    async with running(two_bridges[0].run):
+        await hearing(two_bridges[:1])
+
+        async def cut() -> bool:
+            return not await connection.fetch(
+                "SELECT FROM pg_stat_activity "
+                "WHERE application_name = 'riskflow bridge listener' AND datname = current_database()"
+            )
+
+        await until(cut, "the end of its listening session", limit=5)
+
+
 async def test_a_trigger_that_the_acceptor_passed_unanswered_is_published_again(
     connection: asyncpg.Connection, settings: Settings, publisher: Publisher, offsets: OffsetReader
 ) -> None:

@@ -24,9 +24,12 @@ from mail_server import DROP, HANG, Fault, FaultyMailServer, FaultySlack
 from pydantic import SecretStr
 
 from consumers import courier as courier_module
-from consumers.courier import Courier, backoff
+from consumers.courier import LEADER_LOCK, Courier, backoff
 from consumers.parcel import end, take
 from schemas import stop as stop_module
+from schemas.database import session
+from schemas.faults import is_passing
+from schemas.leadership import leads
 from schemas.settings import Settings
 from schemas.stop import until_stopped
 
@@ -266,6 +269,41 @@ async def test_one_that_was_taken_for_dead_still_tells_the_truth(office):
         office.mail.release.set()
         await office.until("sent")
     assert len(office.mail.received) == 1
+    # The tenant and its job have ended meanwhile, and an end is final.
+    ((_, state, error),) = await tenant_states(office.connection)
+    assert (state, error.partition(";")[0]) == ("failed", "email: interrupted while sending")
+    assert await office.connection.fetchval("SELECT status FROM batch_job_logs") == "failed"
+
+
+async def test_a_leader_that_is_stopped_loses_its_place(office):
+    await office.add("a")
+    async with session(office.settings.dsn, application="stopped") as stopped:
+        assert await leads(stopped, LEADER_LOCK, asyncio.Event(), "100ms")
+        async with running(office.courier().run):
+            await office.until("sent")
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as caught:
+            await stopped.execute("SELECT")
+        assert is_passing(caught.value)
+
+
+async def test_a_leader_with_no_room_for_more_is_not_idle(office, monkeypatch):
+    monkeypatch.setattr(courier_module, "AT_ONCE", 1)
+    office.mail.faults = [Fault("MAIL", HANG, times=1)]
+    await office.add("a")
+    async with running(office.courier().run):
+        await office.mail.until("MAIL")
+
+        async def asked():
+            return await office.connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity a, report_deliveries d "
+                "WHERE a.application_name = 'riskflow courier' AND a.datname = current_database() "
+                "AND a.query_start > d.changed_at"
+            )
+
+        await until(asked, "a statement of the leader", limit=5)
+        assert await office.rows("state") == [("sending",)]
+        office.mail.release.set()
+        await office.until("sent")
 
 
 async def test_an_end_that_cannot_be_written_is_written_later(office, monkeypatch):
@@ -318,16 +356,40 @@ async def test_what_is_being_sent_is_ended_before_a_stop(office):
     await office.until("sent")
 
 
-async def test_what_takes_longer_than_a_stop_may_stays_sending(office, monkeypatch):
+async def stopped_at(office, step, monkeypatch, before_stop="SELECT"):
+    """A courier that a stop cuts off while the server hangs at this step."""
     monkeypatch.setattr(stop_module, "STOP_SECONDS", 0.1)
-    office.mail.faults = [Fault("BODY", HANG)]
+    office.mail.faults = [Fault(step, HANG, times=1)]
     await office.add("a")
     stop = asyncio.Event()
     service = asyncio.create_task(until_stopped(office.courier().run(stop), stop))
-    await office.mail.until("BODY")
+    await office.mail.until(step)
+    await office.connection.execute(before_stop)
     stop.set()
     await service
+
+
+async def test_what_takes_longer_than_a_stop_may_stays_sending(office, monkeypatch):
+    await stopped_at(office, "BODY", monkeypatch)
     assert await office.rows("state", "attempts") == [("sending", 1)]
+
+
+@pytest.mark.parametrize("step", ["MAIL", "DATA"])
+async def test_what_was_not_handed_over_before_a_stop_is_sent_by_the_next(office, monkeypatch, step):
+    await stopped_at(office, step, monkeypatch)
+    assert await office.rows("state", "attempts", "next_try_at") == [("pending", 0, None)]
+    async with running(office.courier().run):
+        await office.until("sent")
+    assert await office.rows("attempts") == [(1,)]
+    assert len(office.mail.received) == 1
+
+
+async def test_a_stop_does_not_wait_for_a_database_that_takes_nothing_back(office, monkeypatch):
+    monkeypatch.setattr(courier_module, "GIVE_BACK_SECONDS", 0.1)
+    async with asyncio.timeout(5):
+        await stopped_at(office, "MAIL", monkeypatch, "BEGIN; SELECT FROM report_deliveries FOR UPDATE")
+    assert await office.rows("state", "attempts") == [("sending", 1)]
+    await office.connection.execute("ROLLBACK")
 
 
 def test_each_pause_is_twice_the_one_before_and_no_shorter_than_asked(tmp_path):

@@ -145,8 +145,10 @@ async def test_what_is_no_report_becomes_a_dead_letter_and_the_others_go_on(conn
         orjson.dumps(ready_of().model_dump(mode="json") | change): reason
         for change, reason in [
             ({"report_date": "tomorrow"}, "report_date"),
-            ({"html": "../../etc/passwd"}, "html: must be a path inside REPORTS_DIR"),
-            ({"csv": "/etc/passwd"}, "csv: must be a path inside REPORTS_DIR"),
+            ({"html": "../../etc/passwd"}, f"html: must be {DAY}/seoul-hs_report.html"),
+            ({"csv": "/etc/passwd"}, f"csv: must be {DAY}/seoul-hs_metrics.csv"),
+            ({"html": f"{DAY}/busan-ms_report.html"}, f"html: must be {DAY}/seoul-hs_report.html"),
+            ({"csv": "2026-11-16/seoul-hs_metrics.csv"}, f"csv: must be {DAY}/seoul-hs_metrics.csv"),
         ]
     }
     bad = [as_read(ready_of(), value=value) for value in reasons]
@@ -166,6 +168,29 @@ async def test_a_report_that_cannot_be_taken_in_fails_its_tenant(connection, tmp
     ((_, state, error),) = await tenant_states(connection)
     assert state == "failed"
     assert error.startswith("delivery: ")
+
+
+@pytest.mark.parametrize(
+    ("state", "change"),
+    [
+        ("pending", {}),
+        ("stored", {}),
+        ("rendered", {"job_id": "another"}),
+        ("rendered", {"org_id": "busan-ms"}),
+        ("rendered", {"report_date": "2026-11-16"}),
+    ],
+)
+async def test_a_bad_report_fails_nobody_who_does_not_wait_for_it(
+    connection, tmp_path, take_in, state, change
+):
+    await rendered(connection, tmp_path, tenant_of())
+    await connection.execute("UPDATE batch_job_tenants SET state = $1", state)
+    values = ready_of().model_dump(mode="json") | {"html": "../elsewhere"} | change
+    await take_in(as_read(ready_of(), value=orjson.dumps(values)))
+    assert await tenant_states(connection) == [("seoul-hs", state, None)]
+    assert (
+        await connection.fetchval("SELECT count(*) FROM outbox WHERE topic = $1", f"{REPORTS.name}.dlq") == 1
+    )
 
 
 async def test_the_reporters_process_takes_in_what_is_published_and_sends_it(

@@ -20,6 +20,10 @@ from schemas.topics import GRID_CHUNKS
 
 AHEAD = 2
 PARTITIONS = GRID_CHUNKS.partitions
+LEADER = (
+    "SELECT a.pid FROM pg_stat_activity a JOIN pg_locks l USING (pid) WHERE l.locktype = 'advisory' "
+    "AND a.application_name = 'riskflow dispatcher' AND a.datname = current_database() AND l.granted"
+)
 
 
 async def widen_grid(connection: asyncpg.Connection, cells: int) -> None:
@@ -153,16 +157,34 @@ async def test_two_dispatchers_send_each_chunk_once_and_wake_by_themselves(
     async with running(*(each.run for each in both)):
         await plan_job(connection, settings, "first", "hazard")
         await until(lambda: sent(3), "the first job's chunks")
-        leader = await connection.fetchval(
-            "SELECT a.pid FROM pg_stat_activity a JOIN pg_locks l USING (pid) WHERE l.locktype = 'advisory' "
-            "AND a.application_name = 'riskflow dispatcher' AND a.datname = current_database() AND l.granted"
-        )
-        await connection.execute("SELECT pg_terminate_backend($1)", leader)
+        await connection.execute("SELECT pg_terminate_backend($1)", await connection.fetchval(LEADER))
         await plan_job(connection, settings, "second", "hazard")
         await until(lambda: sent(6), "the second job's chunks")
     keys = Counter(record.key for record in await read_topic(settings, GRID_CHUNKS.name))
     assert set(keys.values()) == {1}
     assert len(keys) == 6
+
+
+async def test_a_dispatcher_that_is_stopped_loses_its_place(
+    connection: asyncpg.Connection,
+    settings: Settings,
+    publisher: Publisher,
+    offsets: OffsetReader,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # With a poll that never comes, it says as little to PostgreSQL as one that is stopped.
+    monkeypatch.setattr(dispatcher_module, "POLL_SECONDS", 600)
+    monkeypatch.setattr(dispatcher_module, "PATIENT_IDLE_LIMIT", "300ms")
+
+    async def leads() -> bool:
+        return await connection.fetchval(LEADER) is not None
+
+    async def cut() -> bool:
+        return not await leads()
+
+    async with running(Dispatcher(settings, publisher, offsets).run):
+        await until(leads, "a leader")
+        await until(cut, "the end of its session", limit=5)
 
 
 def test_each_chunk_goes_to_the_partition_with_the_fewest_in_flight() -> None:

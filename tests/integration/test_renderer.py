@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,8 +24,9 @@ from report_samples import (
 )
 
 from consumers.reader import Reader
-from consumers.renderer import IDLE_LIMIT, Renderer
+from consumers.renderer import Renderer
 from consumers.report.pool import Pool
+from consumers.report.worker import Outcome, Task
 from schemas.codec import encode
 from schemas.faults import is_passing
 from schemas.messages import JobEvent
@@ -34,6 +36,7 @@ from schemas.topics import JOB_EVENTS
 
 CRITICAL: dict[str, Any] = NOTHING | {"absence_rate_7d": 0.25, "absence_rate_14d": 0.125, "omit_rate": 0.1}
 WELL: dict[str, Any] = NOTHING | {"theta": 1 / 3, "omit_rate": 0.01}
+IDLENESS = "SHOW idle_in_transaction_session_timeout"
 BROKEN = "{% if tenant.org_id == 'brighton' %}\n\n{{ nobody.name }}{% endif %}<p>{{ tenant.name }}</p>\n"
 
 
@@ -281,8 +284,71 @@ async def test_of_two_jobs_of_one_date_the_newer_ones_tenant_is_shown(
     assert {each.job_id for each in await announced(connection)} == {"older", "newer"}
 
 
-async def test_the_session_may_wait_while_a_batch_is_rendered(
+class Watching(Pool):
+    """Notes how long the session may idle while the pages are made."""
+
+    def __init__(self, pool: Pool, connection: asyncpg.Connection) -> None:
+        super().__init__()
+        self._pool, self._connection = pool, connection
+        self.limits: list[str] = []
+
+    async def write(self, tasks: Sequence[Task]) -> list[Outcome]:
+        self.limits.append(await self._connection.fetchval(IDLENESS))
+        return await self._pool.write(tasks)
+
+
+async def test_the_session_may_idle_long_for_the_pages_and_not_with_locks(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, report_settings: Settings, pool: Pool
+) -> None:
+    usual = await writer.fetchval(IDLENESS)
+    watching = Watching(pool, writer)
+    renderer = Renderer(report_settings, watching)
+    for tenant in (BRIGHTON, SEOUL):
+        await store_report(connection, tenant, [{"student_id": "a", **WELL}])
+    async with writer.transaction():
+        # As the loop isolates a poisoned batch: record by record, each in a savepoint.
+        for org_id in ("brighton", "seoul-hs"):
+            async with writer.transaction():
+                await renderer.store(writer, [told(org_id)])
+            assert await writer.fetchval(IDLENESS) == "30s"
+    assert watching.limits == ["16min", "16min"]
+    assert await writer.fetchval(IDLENESS) == usual
+
+
+async def test_a_place_that_cannot_be_written_fails_its_tenant_alone(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, report_settings: Settings, pool: Pool
+) -> None:
+    folder = report_settings.reports_dir / "2026-11-23"
+    taken = folder / "brighton_report.html"
+    taken.mkdir(parents=True)
+    for tenant in (BRIGHTON, SEOUL):
+        await store_report(connection, tenant, [{"student_id": "a", **WELL}])
+    await render(writer, report_settings, pool, [told("brighton"), told("seoul-hs")])
+    fault = f"{taken} cannot be written: Is a directory"
+    assert await states(connection) == {"brighton": ("failed", fault), "seoul-hs": ("rendered", None)}
+    assert not list(folder.glob(".*"))
+
+
+async def test_a_summary_that_cannot_be_written_fails_the_tenants_of_its_date(
+    connection: asyncpg.Connection, writer: asyncpg.Connection, report_settings: Settings, pool: Pool
+) -> None:
+    taken = report_settings.reports_dir / "2026-11-23" / "summary.csv"
+    taken.mkdir(parents=True)
+    other_day = REPORT_DATE - timedelta(7)
+    await store_report(connection, SEOUL, [{"student_id": "a", **WELL}])
+    await store_report(
+        connection, BRIGHTON, [{"student_id": "a", **WELL}], job_id="other", report_date=other_day
+    )
+    await render(writer, report_settings, pool, [told("seoul-hs"), told("brighton", "other")])
+    fault = f"{taken} cannot be written: Is a directory"
+    assert await states(connection) == {"seoul-hs": ("failed", fault), "brighton": ("rendered", None)}
+
+
+async def test_a_renderer_removes_at_its_start_what_a_killed_one_left(
     writer: asyncpg.Connection, report_settings: Settings, pool: Pool
 ) -> None:
+    left = report_settings.reports_dir / "2026-11-16" / ".seoul-hs_metrics.csv.0123abcd.tmp"
+    left.parent.mkdir(parents=True)
+    left.touch()
     await Renderer(report_settings, pool).opened(writer)
-    assert await writer.fetchval("SHOW idle_in_transaction_session_timeout") == IDLE_LIMIT
+    assert not left.exists()

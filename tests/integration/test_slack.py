@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from email.utils import format_datetime
 
@@ -11,7 +12,7 @@ from deliveries_samples import DAY, VARIABLE, parcel_of, settings_of, tenant_of
 from mail_server import DROP, HANG, FaultySlack
 
 from consumers import slack
-from consumers.verdict import CannotSend
+from consumers.verdict import CannotSend, NotHandedOver
 from ops.stack.endpoint import free_port
 from schemas.messages import now
 
@@ -89,6 +90,33 @@ async def test_without_an_answer_it_may_have_come(hook, post, act):
     verdict = await post(act, delivery_timeout=0.3)
     assert verdict.state == "unknown"
     assert hook.asked == 1
+
+
+async def test_one_cancelled_says_whether_it_was_handed_over(hook, post, tmp_path):
+    hanging = asyncio.create_task(post(HANG))
+    await hook.requested.wait()
+    hanging.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await hanging
+    assert not isinstance(caught.value, NotHandedOver)
+
+    # A server that takes the connection and never answers the greeting of TLS.
+    accepted, leave = asyncio.Event(), asyncio.Event()
+
+    async def silent(_, writer):
+        accepted.set()
+        await leave.wait()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "localhost", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        environ = {VARIABLE: f"https://localhost:{port}/services/{PRIVATE}"}
+        waiting = asyncio.create_task(slack.send(settings_of(tmp_path), environ, PARCEL))
+        await accepted.wait()
+        waiting.cancel()
+        with pytest.raises(NotHandedOver):
+            await waiting
+        leave.set()
 
 
 async def test_a_host_that_is_not_reached_may_come_back(tmp_path):

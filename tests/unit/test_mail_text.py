@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import UTC, date, datetime
 from email import message_from_bytes
 from email.policy import default
@@ -10,6 +11,7 @@ from email.policy import default
 import pytest
 from deliveries_samples import CSV, HTML, parcel_of, settings_of, tenant_of, write_report
 
+from consumers import mail_text
 from consumers.mail_text import compose, message_id, wire
 from consumers.mail_words import WORDS
 from consumers.parcel import Summary
@@ -160,6 +162,20 @@ def test_a_template_of_the_users_replaces_ours_and_its_faults_name_the_line(sett
     (folder / "mail.txt.j2").write_text("Hello\n\n{% if %}\n")
     with pytest.raises(CannotSend, match=r"template mail\.txt\.j2 line 3"):
         compose(own, parcel_of(tenant_of("en")), AT)
+
+
+def test_a_template_without_end_is_ended_at_its_line(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(mail_text, "TEMPLATE_SECONDS", 0.1)
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    # Long enough to be told from one that is not ended.
+    loops = "{% for a in range(99999) %}{% for b in range(999) %}{% endfor %}{% endfor %}"
+    (folder / "mail.txt.j2").write_text(f"Hello\n{loops}\n")
+    own = settings.model_copy(update={"report_templates": folder})
+    trace = sys.gettrace()
+    with pytest.raises(CannotSend, match=r"template mail\.txt\.j2 line 2: not ready within 0\.1 s"):
+        compose(own, parcel_of(tenant_of("en")), AT)
+    assert sys.gettrace() is trace
 
 
 def test_a_missing_file_and_a_missing_sender_are_named(settings):

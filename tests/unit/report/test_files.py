@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import fcntl
 from datetime import date
 from pathlib import Path
+from typing import IO
 
 import pytest
 
-from consumers.report.files import folder_of, replacing
+from consumers.report.files import Unwritable, folder_of, replacing, sweep_all
 from consumers.report.logo import MAX_BYTES, UnusableLogo, data_uri
 
 
@@ -32,16 +33,64 @@ def test_a_fault_leaves_the_old_file_and_nothing_else(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_writer_left_goes_once_it_is_old(tmp_path: Path):
-    path = tmp_path / "a_report.html"
-    old, fresh, others = (tmp_path / f".{name}.tmp" for name in ("a_report.html.1", "a_report.html.2", "b.1"))
-    for left in (old, fresh, others):
-        left.touch()
-    os.utime(old, (0, 0))
-    os.utime(others, (0, 0))
-    with replacing(path) as file:
-        file.write(b"page")
-    assert {each.name for each in tmp_path.iterdir()} == {path.name, fresh.name, others.name}
+def test_what_a_killed_writer_left_goes_and_what_a_live_one_writes_stays(tmp_path: Path):
+    left = tmp_path / ".a_metrics.csv.0123abcd.tmp"
+    foreign = tmp_path / ".a_metrics.csv.swp"
+    left.touch()
+    foreign.touch()
+    with replacing(tmp_path / "b_report.html") as live:
+        assert not left.exists()
+        with replacing(tmp_path / "a_report.html") as file:
+            file.write(b"page")
+        assert Path(live.name).exists()
+        live.write(b"other")
+    assert (tmp_path / "b_report.html").read_bytes() == b"other"
+    assert {each.name for each in tmp_path.iterdir()} == {"a_report.html", "b_report.html", foreign.name}
+
+
+def test_the_folders_of_all_dates_are_swept(tmp_path: Path):
+    left = tmp_path / "2026-11-16" / ".summary.csv.0123abcd.tmp"
+    sweep_all(tmp_path / "not yet there")
+    left.parent.mkdir()
+    left.touch()
+    sweep_all(tmp_path)
+    assert list(left.parent.iterdir()) == []
+
+
+def test_a_writer_whose_file_is_swept_before_it_has_the_lock_takes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    lock, swept = fcntl.flock, []
+
+    def sweep_first(file: IO[bytes], kind: int) -> None:
+        if not swept:
+            swept.append(file.name)
+            Path(file.name).unlink()
+        lock(file, kind)
+
+    monkeypatch.setattr(fcntl, "flock", sweep_first)
+    with replacing(tmp_path / "summary.csv") as file:
+        file.write(b"new")
+    assert len(swept) == 1
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("summary.csv", b"new")]
+
+
+def test_a_place_that_cannot_be_taken_is_told_from_a_folder_that_cannot_be_written(tmp_path: Path):
+    taken = tmp_path / "a_report.html"
+    taken.mkdir()
+    with (
+        pytest.raises(Unwritable, match=r"a_report\.html cannot be written: Is a directory"),
+        replacing(taken),
+    ):
+        pass
+    with (
+        pytest.raises(Unwritable, match="cannot be written: File name too long"),
+        replacing(tmp_path / ("a" * 256)),
+    ):
+        pass
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "missing" / "a_report.html"):
+        pass
+    assert list(tmp_path.iterdir()) == [taken]
 
 
 def test_the_folder_of_a_date_is_made(tmp_path: Path):

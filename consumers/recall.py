@@ -1,0 +1,80 @@
+"""Tenants whose report waited for a newer job that will never have one, told of again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import structlog
+
+from consumers.letters import put
+from schemas.codec import Record, encode
+from schemas.database import session
+from schemas.faults import is_passing
+from schemas.messages import JobEvent
+from schemas.pauses import pause
+from schemas.settings import Settings
+from schemas.topics import JOB_EVENTS
+
+SOURCE = "recall"
+LOOK_SECONDS = 30.0
+"""How often is looked, and how long a tenant is given until it is told of again (expert assumption)."""
+
+# The newer job has failed, or somebody has deleted or cancelled it: nobody tells the renderer.
+_RECALL = """
+    WITH waiting AS (
+        SELECT t.job_id, t.org_id FROM batch_job_tenants t JOIN batch_job_logs j USING (job_id)
+        WHERE t.state = 'stored' AND t.ended_at IS NULL
+          AND t.changed_at < clock_timestamp() - make_interval(secs => $1)
+          AND EXISTS (SELECT FROM student_risk_metrics m
+                      WHERE (m.org_id, m.report_date) = (t.org_id, t.report_date) AND m.job_seq > j.job_seq)
+          AND NOT EXISTS (SELECT FROM batch_job_tenants n JOIN batch_job_logs o USING (job_id)
+                          WHERE (n.org_id, n.report_date) = (t.org_id, t.report_date)
+                            AND n.state = 'pending' AND n.ended_at IS NULL AND o.job_seq > j.job_seq
+                            AND o.status IN ('pending', 'running'))
+        FOR NO KEY UPDATE OF t SKIP LOCKED
+    )
+    UPDATE batch_job_tenants t SET changed_at = clock_timestamp()
+    FROM waiting JOIN batch_job_logs j USING (job_id)
+    WHERE (t.job_id, t.org_id) = (waiting.job_id, waiting.org_id)
+    RETURNING j.job_id, j.job_type, j.total_grids, j.processed_grids, j.failed_grids, j.traceparent, t.org_id
+"""
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Look every LOOK_SECONDS until `stop`; a database that is away is waited for."""
+    while not stop.is_set():
+        await pause(stop, LOOK_SECONDS)
+        try:
+            async with session(settings.dsn, application="recall") as connection, connection.transaction():
+                await recall(connection)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            log.warning("waiting reports not looked for", error=repr(error))
+
+
+async def recall(connection: asyncpg.Connection, after: float = LOOK_SECONDS) -> None:
+    """Announce stored tenants again whose rows a newer job has changed without getting to its end.
+
+    Args:
+        connection: Inside a transaction.
+        after: Seconds since the tenant was stored or last told of.
+    """
+    rows = await connection.fetch(_RECALL, after)
+    await put(connection, [_event(row) for row in rows])
+
+
+def _event(row: asyncpg.Record) -> Record:
+    event = JobEvent(
+        job_id=row["job_id"],
+        job_type=row["job_type"],
+        state="tenant_stored",
+        org_id=row["org_id"],
+        total_grids=row["total_grids"],
+        processed_grids=row["processed_grids"],
+        failed_grids=row["failed_grids"],
+    )
+    return encode(JOB_EVENTS, event, source=SOURCE, traceparent=row["traceparent"])
