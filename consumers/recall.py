@@ -8,13 +8,11 @@ import asyncpg
 import structlog
 
 from consumers.letters import put
-from schemas.codec import Record, encode
+from consumers.tenant_ledger import stored_event
 from schemas.database import session
 from schemas.faults import is_passing
-from schemas.messages import JobEvent
 from schemas.pauses import pause
 from schemas.settings import Settings
-from schemas.topics import JOB_EVENTS
 
 SOURCE = "recall"
 LOOK_SECONDS = 30.0
@@ -64,17 +62,4 @@ async def recall(connection: asyncpg.Connection, after: float = LOOK_SECONDS) ->
         after: Seconds since the tenant was stored or last told of.
     """
     rows = await connection.fetch(_RECALL, after)
-    await put(connection, [_event(row) for row in rows])
-
-
-def _event(row: asyncpg.Record) -> Record:
-    event = JobEvent(
-        job_id=row["job_id"],
-        job_type=row["job_type"],
-        state="tenant_stored",
-        org_id=row["org_id"],
-        total_grids=row["total_grids"],
-        processed_grids=row["processed_grids"],
-        failed_grids=row["failed_grids"],
-    )
-    return encode(JOB_EVENTS, event, source=SOURCE, traceparent=row["traceparent"])
+    await put(connection, [stored_event(row, row["org_id"], SOURCE) for row in rows])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import asyncpg
 
@@ -19,6 +19,7 @@ SOURCE = "tenant-ledger"
 OPEN = ("pending", "running")
 FINAL_DELIVERIES = ("sent", "refused", "failed", "unknown", "kept", "no_data")
 """States of a delivery that change no more by themselves."""
+_COUNTERS = ("total_grids", "processed_grids", "failed_grids")
 UNDELIVERED = ("refused", "failed", "unknown")
 
 # Rows are locked in one order before they change, tenants before jobs; of several ends of one tenant
@@ -149,6 +150,13 @@ async def settle_reports(connection: asyncpg.Connection, reports: Iterable[tuple
     await end_tenants(connection, ends)
 
 
+def stored_event(job: Mapping[str, Any], org_id: str, source: str) -> Record:
+    """The event that a tenant's rows are complete; `job` holds what it tells of batch_job_logs."""
+    told = {name: job[name] for name in ("job_id", "job_type", *_COUNTERS)}
+    event = JobEvent(state="tenant_stored", org_id=org_id, **told)
+    return encode(JOB_EVENTS, event, source=source, traceparent=job["traceparent"])
+
+
 def _end_of(
     deliveries: Sequence[asyncpg.Record],
 ) -> tuple[Literal["delivered", "no_data", "failed"], str | None]:
@@ -169,9 +177,7 @@ def _event(job: asyncpg.Record) -> Record:
         job_id=job["job_id"],
         job_type=job["job_type"],
         state="progress" if job["status"] in OPEN else job["status"],
-        total_grids=job["total_grids"],
-        processed_grids=job["processed_grids"],
-        failed_grids=job["failed_grids"],
         message=job["error_message"],
+        **{name: job[name] for name in _COUNTERS},
     )
     return encode(JOB_EVENTS, event, source=SOURCE, traceparent=job["traceparent"])

@@ -16,11 +16,10 @@ from consumers.letters import dead_letter, plain, put
 from consumers.tenant_ledger import TenantEnd
 from consumers.tenant_rows import TenantKey
 from consumers.weekly import KIND
-from schemas.codec import Record, decode, encode, header
+from schemas.codec import Record, decode, header
 from schemas.errors import InvalidMessage
-from schemas.messages import JobEvent
 from schemas.tenant_messages import TenantMetrics
-from schemas.topics import JOB_EVENTS, TENANT_METRICS, TENANT_SINK_GROUP, Topic
+from schemas.topics import TENANT_METRICS, TENANT_SINK_GROUP, Topic
 
 SOURCE = "tenant-sink"
 CHUNK_HEADER = "chunk-id"
@@ -249,17 +248,4 @@ def _end(outcome: Outcome) -> TenantEnd:
 async def _stored_events(connection: asyncpg.Connection, stored: Sequence[TenantKey]) -> list[Record]:
     rows = await connection.fetch(_JOBS, sorted({job_id for job_id, _ in stored}))
     jobs = {row["job_id"]: row for row in rows}
-    return [_event(jobs[job_id], org_id) for job_id, org_id in stored]
-
-
-def _event(job: asyncpg.Record, org_id: str) -> Record:
-    event = JobEvent(
-        job_id=job["job_id"],
-        job_type=job["job_type"],
-        state="tenant_stored",
-        org_id=org_id,
-        total_grids=job["total_grids"],
-        processed_grids=job["processed_grids"],
-        failed_grids=job["failed_grids"],
-    )
-    return encode(JOB_EVENTS, event, source=SOURCE, traceparent=job["traceparent"])
+    return [tenant_ledger.stored_event(jobs[job_id], org_id, SOURCE) for job_id, org_id in stored]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncpg
 
 from consumers.letters import put
+from consumers.report.files import csv_name, html_name
+from consumers.tenant_ledger import stored_event
 from schemas.codec import Record, encode
 from schemas.database import connect
-from schemas.messages import JobEvent
 from schemas.tenant_messages import ReportReady
-from schemas.topics import JOB_EVENTS, REPORTS
+from schemas.topics import REPORTS
 
 SOURCE = "stack"
 
@@ -43,31 +44,19 @@ async def mark_unreported_unsent(dsn: str) -> None:
             await connection.execute(_UNPUBLISH)
             stored = await connection.fetch(_OPEN_TENANTS, "stored")
             rendered = await connection.fetch(_OPEN_TENANTS, "rendered")
-            await put(connection, [*map(_tenant_stored, stored), *map(_report_ready, rendered)])
+            told = [stored_event(row, row["org_id"], SOURCE) for row in stored]
+            await put(connection, [*told, *map(_report_ready, rendered)])
     finally:
         await connection.close()
 
 
-def _tenant_stored(row: asyncpg.Record) -> Record:
-    event = JobEvent(
-        job_id=row["job_id"],
-        job_type=row["job_type"],
-        state="tenant_stored",
-        total_grids=row["total_grids"],
-        processed_grids=row["processed_grids"],
-        failed_grids=row["failed_grids"],
-        org_id=row["org_id"],
-    )
-    return encode(JOB_EVENTS, event, source=SOURCE, traceparent=row["traceparent"])
-
-
 def _report_ready(row: asyncpg.Record) -> Record:
-    files = f"{row['report_date'].isoformat()}/{row['org_id']}"
+    folder = row["report_date"].isoformat()
     report = ReportReady(
         job_id=row["job_id"],
         org_id=row["org_id"],
         report_date=row["report_date"],
-        html=f"{files}_report.html",
-        csv=f"{files}_metrics.csv",
+        html=f"{folder}/{html_name(row['org_id'])}",
+        csv=f"{folder}/{csv_name(row['org_id'])}",
     )
     return encode(REPORTS, report, source=SOURCE, traceparent=row["traceparent"])
