@@ -140,7 +140,7 @@ async def main():
     pool = Pool(1)
     pool._started().submit(int).result()
     print(*pool._executor._processes, flush=True)
-    await asyncio.sleep(600)
+    await asyncio.Event().wait()
 
 if __name__ == "__main__":
     asyncio.run(main())
