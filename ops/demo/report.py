@@ -64,14 +64,7 @@ def print_summaries(
     console: Console, risks: list[RiskSummary], assumed: Mapping[str, tuple[str, ...]], title: str
 ) -> None:
     """The table; a star marks a risk that rests on an assumption for the demonstration."""
-    table = Table(
-        title=title,
-        title_justify="left",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = titled_table(title)
     table.add_column("risk", no_wrap=True)
     table.add_column("cells", justify="right", no_wrap=True)
     table.add_column("mean AAL", justify="right", no_wrap=True)
@@ -94,6 +87,18 @@ def print_summaries(
         "AAL: expected loss a year as a share of the asset's value. Levels compare cells within a risk; "
         "across risks compare AAL.",
         highlight=False,
+    )
+
+
+def titled_table(title: str) -> Table:
+    """An empty table as the demo prints them: a line under the head, and nothing else."""
+    return Table(
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
 
 

@@ -8,12 +8,12 @@ from datetime import date
 from pathlib import Path
 
 import asyncpg
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.style import Style
-from rich.table import Table
 from rich.text import Text
+
+from ops.demo.report import titled_table
 
 _ROWS = """
     SELECT s.org_id, s.total_students AS students, s.crit_count AS crit, s.warn_count AS warn,
@@ -49,14 +49,7 @@ async def school_rows(
 
 def print_schools(console: Console, rows: Iterable[SchoolRow], title: str) -> None:
     """The table."""
-    table = Table(
-        title=title,
-        title_justify="left",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = titled_table(title)
     table.add_column("school", no_wrap=True)
     for heading in ("students", "CRIT", "WARN", "OK", "insufficient"):
         table.add_column(heading, justify="right")

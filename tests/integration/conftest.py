@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -11,6 +11,7 @@ from flow_samples import GRID, RISKS
 from pydantic import SecretStr
 
 from consumers import reader
+from consumers.report.pool import Pool
 from ops.stack.servers import EmbeddedBroker
 from producers.offsets import OffsetReader
 from producers.publisher import Publisher
@@ -91,3 +92,25 @@ async def offsets(settings: Settings) -> AsyncIterator[OffsetReader]:
     await reader.start()
     yield reader
     await reader.stop()
+
+
+@pytest.fixture
+def report_settings(flow_settings: Settings, tmp_path: Path) -> Settings:
+    """Settings of a flow with a folder of its own for the reports; the broker's address is not set."""
+    return flow_settings.model_copy(update={"reports_dir": tmp_path / "reports"})
+
+
+@pytest.fixture
+async def writer(report_settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    """The connection of the handler that a test calls."""
+    writer = await asyncpg.connect(report_settings.dsn)
+    yield writer
+    await writer.close()
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    """Two processes that write the reports of a module's tests."""
+    pool = Pool(2)
+    yield pool
+    pool.close()

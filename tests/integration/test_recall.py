@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -22,25 +20,6 @@ from schemas.settings import Settings
 
 WELL: dict[str, Any] = NOTHING | {"omit_rate": 0.01}
 STUDENTS = [{"student_id": "a", **WELL}, {"student_id": "b", **WELL}]
-
-
-@pytest.fixture(scope="module")
-def pool():
-    pool = Pool(1)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def report_settings(flow_settings: Settings, tmp_path: Path) -> Settings:
-    return flow_settings.model_copy(update={"reports_dir": tmp_path / "reports"})
-
-
-@pytest.fixture
-async def writer(report_settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    writer = await asyncpg.connect(report_settings.dsn)
-    yield writer
-    await writer.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,25 +38,6 @@ CRITICAL: dict[str, Any] = NOTHING | {"absence_rate_7d": 0.25, "absence_rate_14d
 WELL: dict[str, Any] = NOTHING | {"theta": 1 / 3, "omit_rate": 0.01}
 IDLENESS = "SHOW idle_in_transaction_session_timeout"
 BROKEN = "{% if tenant.org_id == 'brighton' %}\n\n{{ nobody.name }}{% endif %}<p>{{ tenant.name }}</p>\n"
-
-
-@pytest.fixture(scope="module")
-def pool():
-    pool = Pool(2)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def report_settings(flow_settings: Settings, tmp_path: Path) -> Settings:
-    return flow_settings.model_copy(update={"reports_dir": tmp_path / "reports"})
-
-
-@pytest.fixture
-async def writer(report_settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    writer = await asyncpg.connect(report_settings.dsn)
-    yield writer
-    await writer.close()
 
 
 def told(org_id: str, job_id: str = "weekly-1", state: str = "tenant_stored") -> SimpleNamespace:
