@@ -28,7 +28,19 @@ ADDRESSES = {
     "database_name",
     "database_user",
     "database_password",
+    "database_sslmode",
+    "database_sslrootcert",
+    "database_sslcert",
+    "database_sslkey",
     "kafka_bootstrap_servers",
+    "kafka_security_protocol",
+    "kafka_sasl_mechanism",
+    "kafka_sasl_username",
+    "kafka_sasl_password",
+    "kafka_ssl_cafile",
+    "kafka_ssl_certfile",
+    "kafka_ssl_keyfile",
+    "kafka_ssl_key_password",
 }
 """Settings that services get from the stack, whatever the environment says of other servers."""
 

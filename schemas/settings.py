@@ -25,6 +25,9 @@ Hour = Annotated[int, Field(ge=0, le=23)]
 Minute = Annotated[int, Field(ge=0, le=59)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 ENV_FILE = ".env"
@@ -45,8 +48,22 @@ class Settings(BaseSettings):
     database_name: str = Field("riskflow", description="name of the database")
     database_user: str = Field("riskflow", description="role that connects")
     database_password: SecretStr | None = Field(None, description="its password")
+    database_sslmode: SslMode | None = Field(None, description="how the connection is hidden")
+    database_sslrootcert: Path | None = Field(
+        None, description="PEM of the authorities trusted for PostgreSQL"
+    )
+    database_sslcert: Path | None = Field(None, description="PEM of a client certificate for PostgreSQL")
+    database_sslkey: Path | None = Field(None, description="its key")
 
     kafka_bootstrap_servers: str = Field("localhost:9092", description="host:port[,host:port...]")
+    kafka_security_protocol: SecurityProtocol = Field("PLAINTEXT", description="how the broker is spoken to")
+    kafka_sasl_mechanism: SaslMechanism = Field("SCRAM-SHA-512", description="how one logs in, with SASL_*")
+    kafka_sasl_username: str | None = Field(None, description="login at the broker, with SASL_*")
+    kafka_sasl_password: SecretStr | None = Field(None, description="its password")
+    kafka_ssl_cafile: Path | None = Field(None, description="PEM of the authorities trusted for the broker")
+    kafka_ssl_certfile: Path | None = Field(None, description="PEM of a client certificate for the broker")
+    kafka_ssl_keyfile: Path | None = Field(None, description="its key")
+    kafka_ssl_key_password: SecretStr | None = Field(None, description="the key's password")
     topic_replication: Annotated[int, Field(ge=1, le=10)] = Field(1, description="copies of each topic")
 
     scenario: str = Field("historical", min_length=1, description="scenario of a trigger that names none")
@@ -57,15 +74,23 @@ class Settings(BaseSettings):
     risks_file: Path | None = Field(None, description="TOML that replaces edges and damage rates")
 
     schedule_timezone: str = Field("Asia/Seoul", description="time zone of the schedules")
+    schedule_grace_hours: Annotated[float, Field(ge=0, le=24 * 366)] = Field(
+        72, description="hours after which a due time that nobody saw is no more made up for"
+    )
+    probability_schedule_enabled: bool = Field(
+        default=True, description="whether the yearly probability job fires"
+    )
     probability_schedule_month: Month = Field(1, description="month of the yearly probability job")
     probability_schedule_day: Day = Field(1, description="its day")
     probability_schedule_hour: Hour = Field(2, description="its hour")
     probability_schedule_minute: Minute = Field(0, description="its minute")
+    hazard_schedule_enabled: bool = Field(default=True, description="whether the yearly hazard job fires")
     hazard_schedule_month: Month = Field(1, description="month of the yearly hazard job")
     hazard_schedule_day: Day = Field(1, description="its day")
     hazard_schedule_hour: Hour = Field(4, description="its hour")
     hazard_schedule_minute: Minute = Field(0, description="its minute")
 
+    weekly_schedule_enabled: bool = Field(default=True, description="whether the weekly tenant report fires")
     weekly_schedule_weekday: Weekday = Field("monday", description="weekday of the weekly tenant report")
     weekly_schedule_hour: Hour = Field(6, description="its hour")
     weekly_schedule_minute: Minute = Field(0, description="its minute")
@@ -106,6 +131,14 @@ class Settings(BaseSettings):
     notify_channel: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = Field(
         "aiops_trigger", description="PostgreSQL channel that other systems NOTIFY"
     )
+    dead_letters_in_a_row: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        20, description="dead letters without a good chunk between after which a worker ends with 78"
+    )
+    stalled_after_minutes: Annotated[float, Field(gt=0, le=100_000)] = Field(
+        15, description="minutes without an outcome after which a job is shown as stalled"
+    )
+    health_host: str = Field("127.0.0.1", description="address of /health and /metrics")
+    health_port: Port | None = Field(None, description="their port; without one they are not served")
     start_timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
         60, description="seconds to wait at start for the database and the broker"
     )
