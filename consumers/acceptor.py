@@ -15,11 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 from consumers.letters import dead_letter, plain, put
 from consumers.plan import Plan, plan
 from consumers.weekly import WeeklyPlan, plan_weekly
-from schemas.codec import decode, encode, header
+from schemas.codec import decode, encode, header, json_object
 from schemas.errors import RefusedTrigger
 from schemas.messages import Identifier, JobEvent, JobType, Trigger
 from schemas.settings import Settings
 from schemas.topics import ACCEPTOR_GROUP, JOB_EVENTS, TRIGGERS, Topic
+from schemas.tracing import traced, tracing
 
 __all__ = ["PLANNERS", "Acceptor", "Plan", "WeeklyPlan", "plan", "plan_weekly", "request_hash"]
 
@@ -83,16 +84,23 @@ class Acceptor:
     async def _accept(self, connection: asyncpg.Connection, record: Any) -> None:
         trigger = decode(Trigger, record.value)
         job_id, digest = trigger.job_id or place_of(record), request_hash(trigger)
-        if not await _is_known(connection, job_id, digest):
-            planned = await PLANNERS[trigger.job_type](connection, trigger, self._settings)
-            await self._write(connection, record, trigger, planned)
-        await connection.execute(_ANSWERED, job_id)
+        # Whoever sends none starts a trace here, so that all that comes of the trigger has the same.
+        traceparent = traced(header(record.headers, "traceparent"))
+        with tracing(job_id, traceparent):
+            if not await _is_known(connection, job_id, digest):
+                planned = await PLANNERS[trigger.job_type](connection, trigger, self._settings)
+                await self._write(connection, record, trigger, planned, traceparent)
+            await connection.execute(_ANSWERED, job_id)
 
     async def _write(
-        self, connection: asyncpg.Connection, record: Any, trigger: Trigger, planned: Plan | WeeklyPlan
+        self,
+        connection: asyncpg.Connection,
+        record: Any,
+        trigger: Trigger,
+        planned: Plan | WeeklyPlan,
+        traceparent: str,
     ) -> None:
         job_id, digest = trigger.job_id or place_of(record), request_hash(trigger)
-        traceparent = header(record.headers, "traceparent")
         columns = planned.columns
         window, baseline = columns.window, columns.baseline
         seq = await connection.fetchval(
@@ -145,7 +153,7 @@ class Told:
 def told_by(record: Any) -> Told:
     """Read as much of a record as there is; the id is in the value, a header or the key, else the place."""
     value = record.value or b""
-    document = _document(value)
+    document = json_object(value)
     asker = document.get("requested_by")
     # jsonb holds no NUL, not even an escaped one.
     is_storable = bool(document) and b"\\u0000" not in value
@@ -201,14 +209,6 @@ async def _is_known(connection: asyncpg.Connection, job_id: str, digest: str) ->
         )
     log.info("trigger is known", job_id=job_id)
     return True
-
-
-def _document(value: bytes | None) -> dict[str, Any]:
-    try:
-        document = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _loose_id(record: Any, document: dict[str, Any]) -> str:

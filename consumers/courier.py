@@ -19,9 +19,13 @@ from consumers.verdict import CannotSend, NotHandedOver, ReportIsGone, Verdict
 from schemas.database import session
 from schemas.faults import is_passing
 from schemas.leadership import leads
+from schemas.metrics import DELIVERIES, DELIVERY_SECONDS, ERRORS, leading
 from schemas.pauses import pause
+from schemas.pulse import Pulse
 from schemas.settings import Settings, environment
+from schemas.start import asked_of
 from schemas.stop import STOP_SECONDS
+from schemas.tracing import tracing
 
 LEADER_LOCK = "riskflow.courier"
 POLL_SECONDS = 1.0
@@ -44,10 +48,13 @@ log = structlog.get_logger(__name__)
 class Courier:
     """One leader, chosen by a session lock, sends; the others wait for its place."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str] | None = None, pulse: Pulse | None = None
+    ) -> None:
         self._settings = settings
         self._environ = environment() if environ is None else environ
         self._wake = asyncio.Event()
+        self._loop = (pulse or Pulse()).loop("courier")
         self._untouched: list[Parcel] = []
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -55,12 +62,15 @@ class Courier:
         while not stop.is_set():
             try:
                 async with session(self._settings.dsn, application="courier") as connection:
-                    if await leads(connection, LEADER_LOCK, stop):
-                        await self._serve(connection, stop)
+                    if await leads(connection, LEADER_LOCK, stop, loop=self._loop):
+                        with leading("courier"):
+                            await self._serve(connection, stop)
             except Exception as error:
                 if not is_passing(error):
                     raise
                 log.warning("courier starts again", error=f"{type(error).__name__}: {error}")
+                ERRORS.labels("courier").inc()
+                self._loop.waiting(asked_of(self._settings, error))
                 await pause(stop, POLL_SECONDS)
 
     async def _serve(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
@@ -74,7 +84,10 @@ class Courier:
             while not stop.is_set():
                 self._wake.clear()
                 for parcel in await take(connection, AT_ONCE - len(sending)):
-                    sending.add(asyncio.create_task(self._deliver(parcel)))
+                    # The task carries the context on.
+                    with tracing(parcel.job_id, parcel.traceparent):
+                        sending.add(asyncio.create_task(self._deliver(parcel)))
+                self._loop.ready()
                 await pause(stop, POLL_SECONDS, self._wake)
                 sending = _unfinished(sending)
         except asyncio.CancelledError:
@@ -91,7 +104,8 @@ class Courier:
     async def _deliver(self, parcel: Parcel) -> None:
         try:
             try:
-                verdict = await SENDERS[parcel.channel](self._settings, self._environ, parcel)
+                with DELIVERY_SECONDS.labels(parcel.channel).time():
+                    verdict = await SENDERS[parcel.channel](self._settings, self._environ, parcel)
             except ReportIsGone as error:
                 verdict = Verdict("refused", str(error))
             except CannotSend as error:
@@ -133,6 +147,7 @@ class Courier:
                 seconds = min(2 * seconds, LONGEST_PAUSE)
             else:
                 break
+        DELIVERIES.labels(parcel.channel, state).inc()
         tell = log.info if state == "sent" else log.warning
         tell(
             f"delivery {state}" if written else f"delivery {state}, but its row has moved on",

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from consumers import gate
 from consumers.letters import dead_letter, put
 from consumers.parcel import place
 from consumers.report.files import csv_name, html_name
@@ -23,8 +24,10 @@ log = structlog.get_logger(__name__)
 
 _WAITING = """
     SELECT t.tenant, coalesce(s.total_students > s.insufficient_data, false) AS has_data
-    FROM batch_job_tenants t LEFT JOIN tenant_risk_summary s USING (org_id, report_date)
+    FROM batch_job_tenants t JOIN batch_job_logs j USING (job_id)
+    LEFT JOIN tenant_risk_summary s ON (s.org_id, s.report_date) = (t.org_id, t.report_date)
     WHERE (t.job_id, t.org_id, t.report_date) = ($1, $2, $3) AND t.state = 'rendered' AND t.ended_at IS NULL
+      AND j.status <> 'cancelled'
 """
 _WAITS = """
     SELECT FROM batch_job_tenants
@@ -35,7 +38,7 @@ _WAITS = """
 _FORGET = """
     DELETE FROM report_deliveries
     WHERE (org_id, report_date) = ($1, $2) AND channel <> ALL ($3::text[]) AND job_id <> $4
-      AND state IN ('refused', 'failed', 'kept', 'no_data')
+      AND state IN ('cancelled', 'refused', 'failed', 'kept', 'no_data')
 """
 # What was sent, may have been or is about to be stays as it is: never twice by itself.
 _ADD = """
@@ -46,7 +49,7 @@ _ADD = """
     SET state = excluded.state, attempts = 0, address = excluded.address, html = excluded.html,
         csv = excluded.csv, detail = excluded.detail, next_try_at = NULL, created_at = now(),
         changed_at = now(), sent_at = NULL, job_id = excluded.job_id, traceparent = excluded.traceparent
-    WHERE d.state IN ('refused', 'failed', 'kept', 'no_data') AND d.job_id <> excluded.job_id
+    WHERE d.state IN ('cancelled', 'refused', 'failed', 'kept', 'no_data') AND d.job_id <> excluded.job_id
 """
 
 
@@ -70,11 +73,12 @@ class Intake:
             InvalidMessage: A record is no ReportReady, or names other files than its tenant's.
         """
         reports = [(_decoded(record), header(record.headers, "traceparent")) for record in records]
+        await gate.enter(connection, {report.job_id for report, _ in reports})
         for report, traceparent in reports:
             waiting = await connection.fetchrow(_WAITING, report.job_id, report.org_id, report.report_date)
             if waiting is None:
                 log.info(
-                    "report of an unknown job or an ended tenant; left out",
+                    "report of an unknown or cancelled job or an ended tenant; left out",
                     job_id=report.job_id,
                     org_id=report.org_id,
                 )

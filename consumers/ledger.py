@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import asyncpg
+import orjson
 
 from consumers.letters import plain
 from consumers.outcomes import Chunk, Outcome
@@ -22,10 +23,10 @@ _CHUNKS = """
     WHERE c.chunk_id = ANY ($1::text[])
 """
 _RECORD = """
-    INSERT INTO batch_job_outcomes (job_id, chunk, kind, failed_cells, error)
-    SELECT job_id, chunk, kind, failed_cells::integer[], error
-    FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::text[])
-        AS o (job_id, chunk, kind, failed_cells, error)
+    INSERT INTO batch_job_outcomes (job_id, chunk, kind, failed_cells, error, counts)
+    SELECT job_id, chunk, kind, failed_cells::integer[], error, counts::jsonb
+    FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[])
+        AS o (job_id, chunk, kind, failed_cells, error, counts)
     ORDER BY job_id, chunk, kind
     ON CONFLICT DO NOTHING RETURNING job_id, chunk, kind
 """
@@ -127,7 +128,7 @@ async def record(connection: asyncpg.Connection, outcomes: Sequence[Outcome]) ->
     texts = [error and plain(error) for error in errors.values()]
     done = [job_id for job_id, _ in finished], [chunk for _, chunk in finished]
     jobs = await connection.fetch(_COUNT_JOBS, list(errors), texts, *done, OPEN)
-    return await _events(connection, jobs)
+    return await events(connection, [job for job in jobs if job["ended"] or job["status"] in OPEN])
 
 
 async def count_chunks(
@@ -154,8 +155,17 @@ async def _insert(connection: asyncpg.Connection, outcomes: Sequence[Outcome]) -
         [outcome.kind for outcome in outcomes],
         ["{" + ",".join(map(str, outcome.failed_cells)) + "}" for outcome in outcomes],
         [outcome.error and plain(outcome.error) for outcome in outcomes],
+        [_counts(outcome) for outcome in outcomes],
     )
     return [(row["job_id"], row["chunk"], row["kind"]) for row in rows]
+
+
+def _counts(outcome: Outcome) -> str | None:
+    """What `consumers.reopening` takes back; only failures ever are."""
+    if not outcome.failed_cells:
+        return None
+    counts = {each.risk_type: (each.reported, each.without_number, each.failed) for each in outcome.counts}
+    return orjson.dumps(counts).decode()
 
 
 async def _count_risks(connection: asyncpg.Connection, outcomes: Sequence[Outcome]) -> None:
@@ -170,14 +180,19 @@ async def _count_risks(connection: asyncpg.Connection, outcomes: Sequence[Outcom
     )
 
 
-async def _events(connection: asyncpg.Connection, jobs: Sequence[asyncpg.Record]) -> list[Record]:
-    told = [job for job in jobs if job["ended"] or job["status"] in OPEN]
+async def events(connection: asyncpg.Connection, jobs: Sequence[asyncpg.Record]) -> list[Record]:
+    """What is said of jobs as they are now: progress, or their end.
+
+    Args:
+        connection: Inside the transaction that has changed them.
+        jobs: Rows with the columns that JobEvent tells, status and traceparent.
+    """
     risks: dict[str, dict[str, RiskProgress]] = defaultdict(dict)
-    for row in await connection.fetch(_RISKS, [job["job_id"] for job in told]):
+    for row in await connection.fetch(_RISKS, [job["job_id"] for job in jobs]):
         risks[row["job_id"]][row["risk_type"]] = RiskProgress(
             reported=row["reported"], without_number=row["without_number"], failed=row["failed"]
         )
-    return [_event(job, risks[job["job_id"]]) for job in told]
+    return [_event(job, risks[job["job_id"]]) for job in jobs]
 
 
 def _event(job: asyncpg.Record, risks: dict[str, RiskProgress]) -> Record:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
+import orjson
 
-from schemas.codec import Record, dead_letter_headers
+from schemas.codec import MAX_REASON, TRUE_NAMES, Record, dead_letter_headers, dead_letter_value
 from schemas.topics import BY_NAME, dead_letters
 
-MAX_REASON = 2000
-"""Characters of a reason that are kept, so that a letter fits its topic (expert assumption)."""
 _NUL = "\N{SYMBOL FOR NULL}"
 
 _PUT = """
@@ -28,10 +27,20 @@ async def put(connection: asyncpg.Connection, records: Sequence[Record]) -> None
     """Leave records for the bridge to publish after the commit."""
     rows = []
     for record in records:
-        names = [plain(name) for name, _ in record.headers]
-        rows.append((record.topic, record.key, record.value, names, [value for _, value in record.headers]))
+        headers = storable(record.headers)
+        names, values = [name for name, _ in headers], [value for _, value in headers]
+        rows.append((record.topic, record.key, record.value, names, values))
     if rows:
         await connection.executemany(_PUT, rows)
+
+
+def storable(headers: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Headers whose names PostgreSQL takes; the bridge finds those that had a NUL in one header more."""
+    names = [name for name, _ in headers]
+    if not any("\x00" in name for name in names):
+        return headers
+    kept = [(name.replace("\x00", _NUL), value) for name, value in headers]
+    return [*kept, (TRUE_NAMES, orjson.dumps(names))]
 
 
 def dead_letter(record: Any, error: BaseException) -> Record:
@@ -46,6 +55,7 @@ def dead_letter(record: Any, error: BaseException) -> Record:
         reason=plain(str(error)),
         error=error,
         source=(record.topic, record.partition, record.offset),
+        timestamp=record.timestamp,
     )
     topic = dead_letters(BY_NAME[record.topic])
-    return Record(topic.name, record.key or b"", record.value or b"", headers)
+    return Record(topic.name, record.key, dead_letter_value(record.key, record.value), headers)

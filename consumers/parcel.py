@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,6 +11,7 @@ from urllib.parse import quote
 
 import asyncpg
 
+from consumers import gate
 from consumers.letters import plain
 from consumers.tenant_ledger import settle_deliveries
 from consumers.verdict import ReportIsGone
@@ -34,7 +36,7 @@ _TAKE = """
         RETURNING d.*
     )
     SELECT taken.org_id, taken.report_date, taken.channel, taken.attempts, taken.created_at, taken.address,
-           taken.html, taken.csv, t.tenant, s.*
+           taken.html, taken.csv, taken.job_id, taken.traceparent, t.tenant, s.*
     FROM taken LEFT JOIN batch_job_tenants t USING (job_id, org_id)
     LEFT JOIN (
         SELECT org_id AS org, report_date AS day, total_students, insufficient_data, crit_count, warn_count,
@@ -52,26 +54,49 @@ _ABANDON = """
                         '--tenant %s --date %s --channel %s', org_id, report_date, channel)
     WHERE (org_id, report_date, channel) = ($1, $2, $3) AND state = 'sending'
 """
+_JOBS = """
+    SELECT DISTINCT job_id FROM report_deliveries d
+    JOIN unnest($1::text[], $2::date[], $3::text[]) AS k (org_id, report_date, channel)
+        USING (org_id, report_date, channel)
+"""
+# Nothing new is sent for a job that was cancelled after it asked for the delivery, unless a later job's
+# report relies on the same one.
+_IS_CANCELLED = """
+    EXISTS (SELECT FROM batch_job_logs j WHERE j.job_id = d.job_id AND j.status = 'cancelled'
+            AND j.completed_at > d.created_at)
+"""
+_HEIR = """
+    (SELECT t.job_id FROM batch_job_tenants t JOIN batch_job_logs o USING (job_id)
+     WHERE (t.org_id, t.report_date) = (d.org_id, d.report_date) AND t.state = 'rendered'
+       AND t.ended_at IS NULL AND o.status IN ('pending', 'running')
+     ORDER BY o.job_seq DESC LIMIT 1)
+"""
 # A delivery that was taken for interrupted, or sent again by a person, is told apart by when it was
 # asked for and by the number of the try.
-_END = """
-    UPDATE report_deliveries
-    SET state = $6, detail = $7, changed_at = clock_timestamp(),
+_END = f"""
+    UPDATE report_deliveries d
+    SET state = CASE WHEN $6 = 'retrying' AND {_IS_CANCELLED} AND {_HEIR} IS NULL THEN 'cancelled'
+                ELSE $6 END,
+        job_id = CASE WHEN $6 = 'retrying' AND {_IS_CANCELLED} THEN coalesce({_HEIR}, d.job_id)
+                 ELSE d.job_id END,
+        detail = $7, changed_at = clock_timestamp(),
         next_try_at = clock_timestamp() + make_interval(secs => $8),
         sent_at = CASE WHEN $6 = 'sent' THEN clock_timestamp() ELSE sent_at END
     WHERE (org_id, report_date, channel) = ($1, $2, $3) AND attempts = $4 AND created_at = $5
       AND state IN ('sending', 'unknown')
     RETURNING state
-"""
+"""  # noqa: S608 - statements of this module
 # As if it had never been taken; due at once.
-_GIVE_BACK = """
+_GIVE_BACK = f"""
     UPDATE report_deliveries d
-    SET state = 'pending', attempts = d.attempts - 1, changed_at = clock_timestamp()
+    SET state = CASE WHEN {_IS_CANCELLED} AND {_HEIR} IS NULL THEN 'cancelled' ELSE 'pending' END,
+        job_id = CASE WHEN {_IS_CANCELLED} THEN coalesce({_HEIR}, d.job_id) ELSE d.job_id END,
+        attempts = d.attempts - 1, changed_at = clock_timestamp()
     FROM unnest($1::text[], $2::date[], $3::text[], $4::integer[], $5::timestamptz[])
         AS back (org_id, report_date, channel, attempts, created_at)
     WHERE (d.org_id, d.report_date, d.channel) = (back.org_id, back.report_date, back.channel)
       AND (d.attempts, d.created_at, d.state) = (back.attempts, back.created_at, 'sending')
-"""
+"""  # noqa: S608 - as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +130,8 @@ class Parcel:
     csv: str
     tenant: Tenant | None
     summary: Summary | None
+    job_id: str | None = None
+    traceparent: str | None = None
 
     def contents(self) -> tuple[Tenant, Summary]:
         """What the message is written from.
@@ -160,7 +187,9 @@ async def give_back(connection: asyncpg.Connection, parcels: Sequence[Parcel], l
         *((each.org_id, each.report_date, each.channel, each.attempts, each.created_at) for each in parcels),
         strict=True,
     )
-    await connection.execute(_GIVE_BACK, *columns, timeout=limit)
+    async with asyncio.timeout(limit), connection.transaction():
+        await _enter(connection, parcels)
+        await connection.execute(_GIVE_BACK, *columns)
 
 
 async def end(
@@ -180,9 +209,16 @@ async def end(
     """
     key = (parcel.org_id, parcel.report_date, parcel.channel, parcel.attempts, parcel.created_at)
     async with connection.transaction():
+        await _enter(connection, [parcel])
         written = await connection.fetchval(_END, *key, state, plain(detail), next_try)
         await settle_deliveries(connection, parcel.org_id, parcel.report_date)
     return written is not None
+
+
+async def _enter(connection: asyncpg.Connection, parcels: Sequence[Parcel]) -> None:
+    """Have the parcels' jobs neither cancelled nor resumed until the transaction ends."""
+    keys = zip(*((each.org_id, each.report_date, each.channel) for each in parcels), strict=True)
+    await gate.enter(connection, [row["job_id"] for row in await connection.fetch(_JOBS, *keys)])
 
 
 def _parcel(row: asyncpg.Record) -> Parcel:
@@ -197,6 +233,8 @@ def _parcel(row: asyncpg.Record) -> Parcel:
         csv=row["csv"],
         tenant=None if row["tenant"] is None else Tenant.model_validate_json(row["tenant"]),
         summary=None if row["total_students"] is None else _summary(row),
+        job_id=row["job_id"],
+        traceparent=row["traceparent"],
     )
 
 

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import asyncpg
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
+from consumers.handler import Handler
+from consumers.standing import Standing
 from schemas.broker import client_options, until_broker_answers
 from schemas.database import close
 from schemas.errors import InvalidMessage, RefusedTrigger, Unavailable
+from schemas.fault_points import fault_point
 from schemas.faults import is_data_fault, is_passing
+from schemas.metrics import DEAD_LETTERS, ERRORS, MESSAGES_READ, STORE_SECONDS, count, counted_with_commit
+from schemas.pulse import Loop, Pulse
 from schemas.settings import Settings
 from schemas.start import open_database
 from schemas.stop import closed
-from schemas.topics import Topic
+from schemas.tracing import tracing_headers, tracing_records
 
 SESSION_MS = 6_000
 HEARTBEAT_MS = 1_500
@@ -44,33 +49,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between tries (expert assumptio
 log = structlog.get_logger(__name__)
 
 
-class Handler(Protocol):
-    """What a consumer does with its records."""
-
-    name: str
-    group: str
-    topics: tuple[Topic, ...]
-
-    async def opened(self, connection: asyncpg.Connection) -> None:
-        """Prepare a new connection."""
-
-    async def store(self, connection: asyncpg.Connection, records: Sequence[Any]) -> None:
-        """Write what the records say, inside the caller's transaction.
-
-        Raises:
-            InvalidMessage, RefusedTrigger: One of the records will never succeed.
-        """
-
-    async def reject(self, connection: asyncpg.Connection, record: Any, error: Exception) -> None:
-        """Write that a record will never succeed, its dead letter included; the same transaction."""
-
-
 class Reader:
     """Feeds one handler from its topics."""
 
-    def __init__(self, settings: Settings, handler: Handler) -> None:
+    def __init__(self, settings: Settings, handler: Handler, loop: Loop | None = None) -> None:
         self._settings = settings
         self._handler = handler
+        self._standing = Standing(settings, loop or Pulse().loop(handler.name))
         self._consumer: AIOKafkaConsumer | None = None
         self._connection: asyncpg.Connection | None = None
         self._stored: dict[TopicPartition, int] = {}
@@ -88,6 +73,7 @@ class Reader:
             self._consumer = await until_broker_answers(self._settings, self._subscribe, stop)
             while not stop.is_set():
                 await self._turn(stop)
+                self._standing.turned()
         finally:
             await closed(self._drop_consumer())
             await self._drop_connection()
@@ -97,13 +83,17 @@ class Reader:
             records = await self._read()
         except KafkaError as error:
             log.warning("consumer starts again", group=self._handler.group, error=repr(error))
+            ERRORS.labels(self._handler.name).inc()
             await self._drop_consumer()
             self._consumer = await until_broker_answers(self._settings, self._subscribe, stop)
             return
+        await self._keep_connection(stop)
+        await self._standing.ask(self._started(), self._handler.topics[0].name, found=bool(records))
         generation = self._generation
         for batch in batches(records):
             if not await self._settle(batch, stop):
                 return
+            fault_point(f"{self._handler.name}.after_commit")
             # After a rebalance the consumer reads on from what is committed; an offset of before it
             # would set back what another member has committed since.
             if generation == self._generation:
@@ -150,14 +140,21 @@ class Reader:
         while True:
             try:
                 connection = self._connection = self._connection or await self._open(stop)
-                await self._store(connection, records)
+                with STORE_SECONDS.labels(self._handler.name).time(), tracing_records(records):
+                    await self._store(connection, records)
             except Exception as error:
                 await self._drop_connection()
+                ERRORS.labels(self._handler.name).inc()
                 unexpected += not (is_passing(error) or isinstance(error, Unavailable))
                 if unexpected >= MAX_TRIES:
                     raise
-                log.warning("batch not stored; trying again", handler=self._handler.name, error=repr(error))
+                with tracing_records(records):
+                    log.warning(
+                        "batch not stored; trying again", handler=self._handler.name, error=repr(error)
+                    )
+                self._standing.failed(error)
             else:
+                self._standing.stored()
                 return True
             if stop.is_set():
                 return False
@@ -166,33 +163,58 @@ class Reader:
 
     async def _store(self, connection: asyncpg.Connection, records: Sequence[Any]) -> None:
         try:
-            async with connection.transaction(isolation="read_committed"):
-                await self._handler.store(connection, records)
+            with counted_with_commit():
+                _count_read(records)
+                async with connection.transaction(isolation="read_committed"):
+                    await self._handler.store(connection, records)
+                    fault_point(f"{self._handler.name}.before_commit")
         except Exception as error:
             if not is_records_fault(error):
                 raise
-            async with connection.transaction(isolation="read_committed"):
-                await self._isolate(connection, records)
+            with counted_with_commit():
+                _count_read(records)
+                async with connection.transaction(isolation="read_committed"):
+                    await self._isolate(connection, records)
 
     async def _isolate(self, connection: asyncpg.Connection, records: Sequence[Any]) -> None:
         """Store record by record; what cannot be stored is rejected, the rest is kept."""
         for record in records:
-            try:
+            with tracing_headers(record.headers):
+                await self._store_one(connection, record)
+
+    async def _store_one(self, connection: asyncpg.Connection, record: Any) -> None:
+        try:
+            with counted_with_commit():
                 async with connection.transaction():
                     await self._handler.store(connection, [record])
-            except Exception as error:
-                if not is_records_fault(error):
-                    raise
-                log.warning(
-                    "record rejected",
-                    topic=record.topic,
-                    partition=record.partition,
-                    offset=record.offset,
-                    reason=str(error),
-                )
-                await self._handler.reject(connection, record, error)
+        except Exception as error:
+            if not is_records_fault(error):
+                raise
+            log.warning(
+                "record rejected",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                reason=str(error),
+            )
+            await self._handler.reject(connection, record, error)
+            count(DEAD_LETTERS, record.topic)
+
+    async def _keep_connection(self, stop: asyncio.Event) -> None:
+        """Notice a database that has gone before there is something to store, and wait for it."""
+        if self._connection is not None and not self._connection.is_closed():
+            return
+        await self._drop_connection()
+        try:
+            self._connection = await self._open(stop)
+        except Exception as error:
+            if not (is_passing(error) or isinstance(error, Unavailable)):
+                raise
+        else:
+            self._standing.stored()
 
     async def _open(self, stop: asyncio.Event) -> asyncpg.Connection:
+        self._standing.connecting()
         connection = await open_database(self._settings, self._handler.name, stop)
         try:
             await self._handler.opened(connection)
@@ -202,6 +224,7 @@ class Reader:
         return connection
 
     async def _subscribe(self) -> AIOKafkaConsumer:
+        self._standing.subscribing()
         names = [topic.name for topic in self._handler.topics]
         consumer = AIOKafkaConsumer(
             **client_options(self._settings, self._handler.name),
@@ -226,6 +249,11 @@ class Reader:
         """Partitions are about to move: offsets noted so far belong to the past."""
         self._generation += 1
         self._stored.clear()
+        self._standing.revoked()
+
+    def assigned(self, partitions: int) -> None:
+        """The group has shared its partitions out; this member has so many."""
+        self._standing.assigned(partitions)
 
     async def _drop_consumer(self) -> None:
         consumer, self._consumer = self._consumer, None
@@ -254,12 +282,18 @@ class _Revocation(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         log.info("partitions assigned", partitions=len(assigned))
+        self._reader.assigned(len(assigned))
 
 
 def _check_topics(names: Sequence[str], existing: set[str]) -> None:
     missing = ", ".join(sorted(set(names) - existing))
     if missing:
         raise UnknownTopicOrPartitionError(f"no topic {missing}; create the topics with `riskflow topics`")
+
+
+def _count_read(records: Sequence[Any]) -> None:
+    for record in records:
+        count(MESSAGES_READ, record.topic)
 
 
 def is_records_fault(error: Exception) -> bool:

@@ -11,8 +11,11 @@ from consumers.letters import put
 from consumers.tenant_ledger import stored_event
 from schemas.database import session
 from schemas.faults import is_passing
+from schemas.metrics import ERRORS
 from schemas.pauses import pause
+from schemas.pulse import Pulse
 from schemas.settings import Settings
+from schemas.start import asked_of
 
 SOURCE = "recall"
 LOOK_SECONDS = 30.0
@@ -22,7 +25,7 @@ LOOK_SECONDS = 30.0
 _RECALL = """
     WITH waiting AS (
         SELECT t.job_id, t.org_id FROM batch_job_tenants t JOIN batch_job_logs j USING (job_id)
-        WHERE t.state = 'stored' AND t.ended_at IS NULL
+        WHERE t.state = 'stored' AND t.ended_at IS NULL AND j.status <> 'cancelled'
           AND t.changed_at < clock_timestamp() - make_interval(secs => $1)
           AND EXISTS (SELECT FROM student_risk_metrics m
                       WHERE (m.org_id, m.report_date) = (t.org_id, t.report_date) AND m.job_seq > j.job_seq)
@@ -41,8 +44,10 @@ _RECALL = """
 log = structlog.get_logger(__name__)
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
+async def run(settings: Settings, stop: asyncio.Event, pulse: Pulse | None = None) -> None:
     """Look every LOOK_SECONDS until `stop`; a database that is away is waited for."""
+    loop = (pulse or Pulse()).loop("recall", late=None)
+    loop.ready()
     while not stop.is_set():
         await pause(stop, LOOK_SECONDS)
         try:
@@ -52,6 +57,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             if not is_passing(error):
                 raise
             log.warning("waiting reports not looked for", error=repr(error))
+            ERRORS.labels("recall").inc()
+            loop.waiting(asked_of(settings, error))
+        else:
+            loop.ready()
 
 
 async def recall(connection: asyncpg.Connection, after: float = LOOK_SECONDS) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
@@ -26,6 +26,7 @@ from schemas.settings import Settings
 from schemas.tenant_messages import ReportReady
 from schemas.tenants import Tenant
 from schemas.topics import JOB_EVENTS, RENDERER_GROUP, REPORTS, Topic
+from schemas.tracing import tracing
 
 SOURCE = "renderer"
 SUMMARY = "summary.csv"
@@ -38,7 +39,8 @@ _SUMMARY_LOCK = "riskflow.summary"
 _STORED = """
     SELECT t.job_id, t.org_id, t.report_date, t.tenant, j.traceparent
     FROM batch_job_tenants t JOIN batch_job_logs j USING (job_id)
-    WHERE t.state = 'stored' AND t.ended_at IS NULL AND (t.org_id, t.report_date) IN (
+    WHERE t.state = 'stored' AND t.ended_at IS NULL AND j.status <> 'cancelled'
+      AND (t.org_id, t.report_date) IN (
         SELECT n.org_id, n.report_date FROM unnest($1::text[], $2::text[]) AS told (job_id, org_id)
         JOIN batch_job_tenants n USING (job_id, org_id))
     ORDER BY j.job_seq DESC
@@ -78,9 +80,12 @@ class Renderer:
     group = RENDERER_GROUP
     topics: tuple[Topic, ...] = (JOB_EVENTS,)
 
-    def __init__(self, settings: Settings, pool: Pool | None = None) -> None:
+    def __init__(
+        self, settings: Settings, pool: Pool | None = None, beat: Callable[[], None] = lambda: None
+    ) -> None:
         self._settings = settings
         self._pool = pool or Pool()
+        self._beat = beat
 
     async def opened(self, connection: asyncpg.Connection) -> None:
         """Remove what killed renderers have left in the folders."""
@@ -103,7 +108,7 @@ class Renderer:
             tasks.setdefault((each.org_id, each.report_date), self._task(each))
         # It waits for the pages without locks; with them, a process that is stopped must not bar others.
         await connection.execute(_LIMIT_IDLENESS, _longest(list(tasks.values())))
-        outcomes = dict(zip(tasks, await self._pool.write(list(tasks.values())), strict=True))
+        outcomes = dict(zip(tasks, await self._pool.write(list(tasks.values()), self._beat), strict=True))
         await connection.execute(_LIMIT_IDLENESS, IDLE_LIMIT)
         done = {key: outcome for key, outcome in outcomes.items() if not outcome.waits}
         for report_date in sorted({day for _, day in done}):
@@ -164,7 +169,8 @@ def _longest(tasks: Sequence[Task]) -> str:
 async def _announce(connection: asyncpg.Connection, results: Sequence[tuple[Stored, Outcome]]) -> None:
     for stored, outcome in results:
         for warning in outcome.warnings:
-            log.warning("report without its logo", tenant=stored.org_id, reason=warning)
+            with tracing(stored.job_id, stored.traceparent):
+                log.warning("report without its logo", tenant=stored.org_id, reason=warning)
     done = [(stored, outcome) for stored, outcome in results if outcome.failure is None]
     rows = await connection.fetch(
         _RENDERED, [stored.job_id for stored, _ in done], [stored.org_id for stored, _ in done]
@@ -173,7 +179,8 @@ async def _announce(connection: asyncpg.Connection, results: Sequence[tuple[Stor
     await put(connection, [_ready(*each) for each in done if (each[0].job_id, each[0].org_id) in new])
     failed = [(stored, outcome.failure) for stored, outcome in results if outcome.failure is not None]
     for stored, failure in failed:
-        log.warning("report failed", job_id=stored.job_id, tenant=stored.org_id, reason=failure)
+        with tracing(stored.job_id, stored.traceparent):
+            log.warning("report failed", tenant=stored.org_id, reason=failure)
     await end_tenants(
         connection, [TenantEnd(stored.job_id, stored.org_id, "failed", failure) for stored, failure in failed]
     )

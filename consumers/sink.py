@@ -9,10 +9,10 @@ from typing import Any
 import asyncpg
 import structlog
 
-from consumers import ledger, outcomes, upserts
+from consumers import gate, ledger, outcomes, upserts
 from consumers.letters import dead_letter, put
 from consumers.outcomes import Chunk, Outcome, Result
-from schemas.codec import decode
+from schemas.codec import decode, json_object
 from schemas.messages import HazardResult, Kind, ProbabilityResult
 from schemas.topics import HAZARDS, PROBABILITIES, SINK_GROUP, Topic
 
@@ -63,16 +63,20 @@ class Sink:
         await _record(connection, told)
 
     async def reject(self, connection: asyncpg.Connection, record: Any, error: Exception) -> None:
-        """Write a dead letter; where its key tells a chunk, that chunk's outcome is failed."""
-        await put(connection, [dead_letter(record, error)])
+        """Write a dead letter; where its key tells a chunk of the present run, its outcome is failed."""
         chunk_id = (record.key or b"").decode(errors="replace").replace("\x00", "")
+        await gate.enter(connection, [chunk_id.rpartition(":")[0]])
+        await put(connection, [dead_letter(record, error)])
         chunk = (await ledger.chunks(connection, [chunk_id])).get(chunk_id)
         kind = KIND_OF[record.topic]
-        if chunk is not None and kind in chunk.kinds:
+        if chunk is None or kind not in chunk.kinds:
+            return
+        if json_object(record.value).get("job_seq") in (None, chunk.job_seq):
             await _record(connection, [outcomes.of_failure(chunk, kind, str(error))])
 
     async def _known(self, results: Sequence[Result], connection: asyncpg.Connection) -> list[Read]:
         """Results of the present run of a job; those of deleted jobs and older runs have no place."""
+        await gate.enter(connection, {result.job_id for result in results})
         chunks = await ledger.chunks(connection, {result.chunk_id for result in results})
         read = []
         for result in results:
@@ -82,6 +86,7 @@ class Sink:
             else:
                 log.warning(
                     "result of an unknown job or an older run; left out",
+                    job_id=result.job_id,
                     chunk_id=result.chunk_id,
                     job_seq=result.job_seq,
                     kind=result.kind,

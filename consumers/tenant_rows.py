@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 
+from schemas.metrics import count_rows
 from schemas.tenant_messages import StudentColumns, TenantMetrics
 from schemas.tenants import STUDENT_RISKS
 
@@ -150,7 +151,7 @@ async def write(connection: asyncpg.Connection, results: Sequence[TenantMetrics]
         await connection.copy_records_to_table(
             "incoming_students", schema_name="pg_temp", columns=COLUMNS, records=rows
         )
-        await connection.execute(_UPSERT)
+        count_rows("student_risk_metrics", await connection.execute(_UPSERT))
 
 
 async def complete(connection: asyncpg.Connection, tenants: Sequence[TenantKey]) -> None:
@@ -160,8 +161,9 @@ async def complete(connection: asyncpg.Connection, tenants: Sequence[TenantKey])
     job's summary is there already, nothing changes.
     """
     keys = [job_id for job_id, _ in tenants], [org_id for _, org_id in tenants]
-    for statement in (_FORGET_LEFT, _RANK, _SUMMARY):
+    for statement in (_FORGET_LEFT, _RANK):
         await connection.execute(statement, *keys)
+    count_rows("tenant_risk_summary", await connection.execute(_SUMMARY, *keys))
 
 
 def _rows(result: TenantMetrics) -> Iterator[Row]:

@@ -8,15 +8,14 @@ from datetime import date
 from typing import Any
 
 import asyncpg
-import orjson
 import structlog
 
-from consumers import ledger, tenant_ledger, tenant_rows
+from consumers import gate, ledger, tenant_ledger, tenant_rows
 from consumers.letters import dead_letter, plain, put
 from consumers.tenant_ledger import TenantEnd
 from consumers.tenant_rows import TenantKey
 from consumers.weekly import KIND
-from schemas.codec import Record, decode, header
+from schemas.codec import Record, decode, header, json_object
 from schemas.errors import InvalidMessage
 from schemas.tenant_messages import TenantMetrics
 from schemas.topics import TENANT_METRICS, TENANT_SINK_GROUP, Topic
@@ -127,6 +126,7 @@ class TenantSink:
             # It may be one of several in this transaction, isolated from a poisoned batch.
             await tenant_rows.clear(connection)
         results = [decode(TenantMetrics, record.value) for record in records]
+        await gate.enter(connection, {result.job_id for result in results})
         parts = await _parts(connection, {result.chunk_id for result in results})
         outcomes = []
         for result in results:
@@ -134,6 +134,7 @@ class TenantSink:
             if part is None or not _is_present(result, part):
                 log.warning(
                     "metrics of an unknown job or an older run; left out",
+                    job_id=result.job_id,
                     chunk_id=result.chunk_id,
                     job_seq=result.job_seq,
                 )
@@ -144,8 +145,9 @@ class TenantSink:
 
     async def reject(self, connection: asyncpg.Connection, record: Any, error: Exception) -> None:
         """Write a dead letter; where the record tells its part, that part has failed."""
-        await put(connection, [dead_letter(record, error)])
         chunk_id, job_seq = _told_by(record)
+        await gate.enter(connection, [chunk_id.rpartition(":")[0]])
+        await put(connection, [dead_letter(record, error)])
         part = (await _parts(connection, {chunk_id})).get(chunk_id)
         if part is not None and job_seq in (None, part.job_seq):
             await _record(connection, [Outcome(part, None, str(error))])
@@ -177,11 +179,7 @@ def _check_fits(part: Part, result: TenantMetrics) -> None:
 
 def _told_by(record: Any) -> tuple[str, Any]:
     """Part and run that a record names which could not be stored; "" and None where it names none."""
-    try:
-        document = orjson.loads(record.value or b"")
-    except orjson.JSONDecodeError:
-        document = None
-    told = document if isinstance(document, dict) else {}
+    told = json_object(record.value)
     chunk_id = told.get("chunk_id")
     if not isinstance(chunk_id, str):
         chunk_id = header(record.headers, CHUNK_HEADER) or ""

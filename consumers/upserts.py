@@ -11,6 +11,7 @@ import orjson
 
 from schemas.errors import InvalidMessage
 from schemas.messages import HazardColumns, HazardResult, ProbabilityColumns, ProbabilityResult
+from schemas.metrics import count_rows
 
 Row = tuple[Any, ...]
 SCORE_SCALE = 100  # hazard_score_100 is hazard_score in points of a hundred
@@ -91,7 +92,7 @@ async def write(connection: asyncpg.Connection, table: Table, rows: Sequence[Row
     await connection.copy_records_to_table(
         table.temporary, schema_name="pg_temp", columns=table.columns, records=rows
     )
-    await connection.execute(table.upsert)
+    count_rows(table.name, await connection.execute(table.upsert))
 
 
 async def clear(connection: asyncpg.Connection) -> None:

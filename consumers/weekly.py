@@ -12,7 +12,7 @@ import asyncpg
 
 from consumers.plan import JobColumns
 from schemas.errors import InvalidFile, RefusedTrigger
-from schemas.messages import Trigger, now
+from schemas.messages import BY_SCHEDULE, Trigger, now
 from schemas.settings import Settings
 from schemas.tenants import DAYS, FIRST_REPORT, Tenant
 from schemas.tenants_file import load_tenants
@@ -143,7 +143,7 @@ async def plan_weekly(
     try:
         known = await asyncio.to_thread(load_tenants, settings)
     except InvalidFile as fault:
-        raise RefusedTrigger(str(fault)) from fault
+        raise RefusedTrigger(f"{fault}{_way_out(trigger, settings)}") from fault
     active = [tenant for tenant in known if tenant.active]
     if not active:
         raise RefusedTrigger(f"{settings.tenants_file} has no active tenant; set active: true for one")
@@ -185,6 +185,12 @@ def _check_fields(trigger: Trigger) -> None:
         raise RefusedTrigger(
             f"{', '.join(given)}: only for climate jobs; job type weekly takes tenants, report_date"
         )
+
+
+def _way_out(trigger: Trigger, settings: Settings) -> str:
+    if settings.tenants_file is not None or trigger.requested_by != BY_SCHEDULE:
+        return ""
+    return "; where no weekly reports are wanted, set WEEKLY_SCHEDULE_ENABLED=false"
 
 
 def _report_date(trigger: Trigger, settings: Settings, at: datetime) -> date:

@@ -13,6 +13,8 @@ from typing import Annotated
 import orjson
 import typer
 
+from ops.dlq import dlq_app
+from ops.job_commands import jobs_app
 from ops.reports import reports_app
 from ops.terminal import client as _client
 from ops.terminal import console
@@ -25,12 +27,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-jobs_app = typer.Typer(help="The job log: the latest jobs, or one of them.")
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(dlq_app, name="dlq")
 app.add_typer(reports_app, name="reports")
+
+BROKER_HELP = "`kafka` is Apache Kafka: it needs Java 17 and, the first time, Maven."
 
 out = console()
 err = console(stderr=True)
+
+
+class BrokerKind(StrEnum):
+    """Brokers that a stack can start."""
+
+    embedded = "embedded"
+    kafka = "kafka"
 
 
 class JobKind(StrEnum):
@@ -74,13 +85,15 @@ def main() -> None:
 @app.command()
 def up(
     data_dir: Annotated[
-        Path | None, typer.Option(help="Keep the database here; without it, it is gone at the end.")
+        Path | None,
+        typer.Option(help="Keep database and Kafka's topics here; without it, they are gone at the end."),
     ] = None,
+    broker: Annotated[BrokerKind, typer.Option(help=BROKER_HELP)] = BrokerKind.embedded,
 ) -> None:
     """Run broker, database and all services on this machine until Ctrl-C."""
     from ops.services import run_up
 
-    sys.exit(asyncio.run(run_up(load_settings(), data_dir, out)))
+    sys.exit(asyncio.run(run_up(load_settings(), data_dir, out, broker=broker.value)))
 
 
 @app.command()
@@ -91,11 +104,12 @@ def demo(
     data_dir: Annotated[
         Path | None, typer.Option(help="Keep database and reports here, for `riskflow up --data-dir`.")
     ] = None,
+    broker: Annotated[BrokerKind, typer.Option(help=BROKER_HELP)] = BrokerKind.embedded,
 ) -> None:
     """Nine risks for 61 Korean stations, then weekly reports of three drawn schools, on own servers."""
     from ops.demo.run import run_demo
 
-    sys.exit(asyncio.run(run_demo(load_settings(), out, drawn=drawn, data_dir=data_dir)))
+    sys.exit(asyncio.run(run_demo(load_settings(), out, drawn=drawn, data_dir=data_dir, broker=broker.value)))
 
 
 @app.command()
@@ -137,7 +151,7 @@ def sink() -> None:
 
 @app.command()
 def producers() -> None:
-    """Run the NOTIFY bridge and the chunk dispatcher."""
+    """Run the NOTIFY bridge, the scheduler and the chunk dispatcher."""
     from ops.services import run_service
 
     run_service(load_settings(), "producers")
@@ -149,6 +163,21 @@ def reporter() -> None:
     from ops.services import run_service
 
     run_service(load_settings(), "reporter")
+
+
+@app.command()
+def health(
+    url: Annotated[
+        str | None, typer.Option(help="Of a service, such as http://host:9464. Default: HEALTH_PORT here.")
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Ask whether it is alive, not whether ready.")] = False,
+) -> None:
+    """Say in one line how a service is; exit 0 when it is ready, 1 when not or when nothing answers."""
+    from ops.health import asked_health
+
+    is_well, line = asked_health(load_settings(), url, live=live)
+    typer.echo(line, err=not is_well)
+    sys.exit(0 if is_well else 1)
 
 
 @app.command()
@@ -267,24 +296,12 @@ def trigger(
     typer.echo(asyncio.run(triggers.send(settings, asked)))
 
 
-@jobs_app.callback(invoke_without_command=True)
-def list_jobs(
-    context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
-) -> None:
-    """Show the latest jobs."""
-    if context.invoked_subcommand is None:
-        from ops.show import show_latest
+@app.command()
+def schedule() -> None:
+    """Show what fires next and what fired last, and what was missed."""
+    from ops.schedule import show_schedules
 
-        asyncio.run(show_latest(_client(), limit, out))
-
-
-@jobs_app.command("show")
-def show_job(job_id: Annotated[str, typer.Argument(help="As `riskflow jobs` lists it.")]) -> None:
-    """Show one job: what was asked, how far it is, and what each risk or each tenant has come to."""
-    from ops.show import show_job as show
-
-    asyncio.run(show(_client(), job_id, out))
+    asyncio.run(show_schedules(_client(), out))
 
 
 @app.command()
@@ -305,7 +322,7 @@ def explain(
     if as_json:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
     else:
-        from ops.printed import print_explanation
+        from ops.printed_explanation import print_explanation
 
         print_explanation(out, found)
 

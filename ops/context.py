@@ -8,12 +8,11 @@ from contextlib import asynccontextmanager
 import asyncpg
 from pydantic import SecretStr
 
-from ops.stack.stack import running_stack
+from ops.stack.registry import BROKER, DATABASE, running_stack
 from schemas.database import close, connect
 from schemas.errors import RiskflowError, Unavailable
 from schemas.settings import Settings, load_settings
-
-DATABASE_SETTINGS = {"database_url", "database_host", "database_port", "database_name", "database_user"}
+from schemas.start import REFUSALS, refusal
 
 
 def client_settings() -> Settings:
@@ -31,9 +30,9 @@ def client_settings() -> Settings:
     if stack is None:
         return settings
     found: dict[str, object] = {}
-    if not named & DATABASE_SETTINGS:
+    if not named & DATABASE:
         found["database_url"] = SecretStr(stack.database_url)
-    if "kafka_bootstrap_servers" not in named:
+    if not named & BROKER:
         found["kafka_bootstrap_servers"] = stack.kafka_bootstrap_servers
     return settings.model_copy(update=found)
 
@@ -48,6 +47,8 @@ async def database(settings: Settings, application: str) -> AsyncIterator[asyncp
     """
     try:
         connection = await connect(settings.dsn, application=application)
+    except REFUSALS as error:
+        raise Unavailable(f"database {settings.database_label} {refusal(error)}") from None
     except (OSError, asyncpg.PostgresError) as error:
         raise Unavailable(
             f"database {settings.database_label} cannot be used: {error}; "
@@ -79,4 +80,4 @@ def _remedy(error: asyncpg.InsufficientPrivilegeError) -> str:
             "have the owner of the tables run: SELECT riskflow.grant_tenant('<this role>', '*') "
             "(docs/tenants.md)"
         )
-    return "use the role that ran `riskflow migrate`"
+    return "use the role that ran `riskflow migrate`, or have it grant the right (riskflow.grant_service)"

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import numpy as np
 
+from ops.stored import Place, stored
 from schemas.errors import RiskflowError
 from schemas.messages import Window
 from schemas.settings import Settings
@@ -54,14 +55,18 @@ async def explain(  # noqa: PLR0913 - what the command line asks
         risks=[risk],
         tracks=tracks,
     )
-    assessment = assess_risk(inputs, RISKS[risk], risk_tables(settings), uncertainty=uncertainty)
+    tables = risk_tables(settings)
+    assessment = assess_risk(inputs, RISKS[risk], tables, uncertainty=uncertainty)
+    numbers = _numbers(assessment)
+    place = Place(round(latitude, 6), round(longitude, 6), risk, scenario, window)
     return {
         "latitude": latitude,
         "longitude": longitude,
         "risk_type": risk,
         "scenario": scenario,
         "window": {"start": window.start, "end": window.end},
-        **_numbers(assessment),
+        **numbers,
+        **await stored(connection, place, numbers, settings.baseline, tables.name),
     }
 
 

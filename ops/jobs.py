@@ -19,7 +19,7 @@ POLL_SECONDS = 0.2
 _COLUMNS = """
     job_id, job_type, job_seq, status, scenario, window_start, window_end, kinds, risks, requested_by,
     started_at, completed_at, total_grids, processed_grids, failed_grids, success_rate, chunks_total,
-    chunks_done, error_message, report_date
+    chunks_done, error_message, report_date, cancelled_by, resumed_by, resumed_at
 """
 _TENANTS = """
     SELECT t.org_id, t.state, t.students, t.parts, t.parts - t.parts_left AS parts_done, t.error,
@@ -78,6 +78,9 @@ class Job:
     chunks_done: int
     error_message: str | None
     report_date: date | None
+    cancelled_by: str | None
+    resumed_by: str | None
+    resumed_at: datetime | None
 
     @property
     def is_weekly(self) -> bool:
@@ -86,13 +89,18 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will change."""
+        """Whether nothing more will change, unless somebody resumes it."""
         return self.status in ENDED
 
     @property
     def is_refused(self) -> bool:
         """Whether its trigger was refused: such a job has no place in the order and nothing to do."""
         return self.status == "failed" and not self.job_seq and not self.total_grids
+
+    @property
+    def percent(self) -> int | None:
+        """Cells or tenants that have reported, of all; 100 only when none is missing."""
+        return 100 * (self.processed_grids or 0) // self.total_grids if self.total_grids else None
 
     @property
     def reports_per_risk(self) -> int:

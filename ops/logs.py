@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+from types import TracebackType
 
 import structlog
 
@@ -27,6 +29,9 @@ OUTAGE_SECONDS = 30.0
 
 CLIENT = "aiokafka"
 
+TRACE_DIGITS = 8
+"""Digits of a trace that a line for people shows."""
+
 NOISE = ("Topic creation disabled!",)
 """Beginnings of lines that say what the app's own settings ask for."""
 
@@ -42,6 +47,7 @@ def configure(settings: Settings, service: str) -> None:
         service: Name that every line carries.
     """
     shared: list[structlog.typing.Processor] = [
+        *_of_service(settings, service),
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(
@@ -54,9 +60,6 @@ def configure(settings: Settings, service: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.log_level)),
         cache_logger_on_first_use=False,
     )
-    if settings.log_format == "json":
-        # On a terminal the supervisor puts the name before each line.
-        structlog.contextvars.bind_contextvars(service=service)
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(OneLineAnOutage())
     handler.setFormatter(
@@ -68,8 +71,43 @@ def configure(settings: Settings, service: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _tell_uncaught
+    threading.excepthook = _tell_uncaught_in_thread
     for name, level in NOISY.items():
         logging.getLogger(name).setLevel(max(level, logging.getLevelName(settings.log_level)))
+
+
+def _of_service(settings: Settings, service: str) -> list[structlog.typing.Processor]:
+    """Name the service in every line, also those of other threads; for a person the supervisor does so."""
+    if settings.log_format == "human":
+        return []
+
+    def add(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event.setdefault("service", service)
+        return event
+
+    return [add]
+
+
+def _tell_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    structlog.get_logger(__name__).critical("uncaught exception", exc_info=(kind, error, trace))
+
+
+def _tell_uncaught_in_thread(told: threading.ExceptHookArgs) -> None:
+    if told.exc_value is not None and not isinstance(told.exc_value, SystemExit):
+        fault = (told.exc_type, told.exc_value, told.exc_traceback)
+        name = told.thread.name if told.thread else None
+        structlog.get_logger(__name__).critical("uncaught exception", thread=name, exc_info=fault)
+
+
+def _shorten(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """For a person the beginning of a trace tells it from others."""
+    if "trace_id" in event:
+        event["trace"] = ", ".join(each[:TRACE_DIGITS] for each in str(event.pop("trace_id")).split(", "))
+    return event
 
 
 class OneLineAnOutage(logging.Filter):
@@ -101,4 +139,4 @@ def _rendering(settings: Settings) -> list[structlog.typing.Processor]:
     lines = structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty(), pad_event_to=0, pad_level=False, exception_formatter=plain
     )
-    return [lines]
+    return [_shorten, lines]

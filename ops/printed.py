@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -11,10 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.jobs import Job, RiskCounts, TenantState
+from ops.standing import Standing
+
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+MINUTE = 60
+HOUR = 3600
+LONGEST_ASKED = 60
+"""Characters of what was asked for in the list: a refused job has the text of whoever asked."""
+LONGEST_FACT = 2000
 
 
-def print_jobs(console: Console, jobs: list[Job]) -> None:
-    """The latest jobs, newest first."""
+def print_jobs(console: Console, jobs: list[Job], standing: Mapping[str, Standing] | None = None) -> None:
+    """The latest jobs, newest first; `standing` by job_id of those that have not ended."""
     if not jobs:
         console.print("no jobs yet; start one with: riskflow trigger climate --wait")
         return
@@ -27,19 +35,20 @@ def print_jobs(console: Console, jobs: list[Job]) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("started")
     for job in jobs:
+        asked = (job.job_type, job.scenario, job.window, _day(job.report_date))
         table.add_row(
-            job.job_id,
-            " ".join(filter(None, (job.job_type, job.scenario, job.window, _day(job.report_date)))),
-            job.status.replace("_", " "),
-            f"{job.processed_grids or 0}/{job.total_grids or 0} {_counted(job)}",
+            plain(job.job_id),
+            plain(" ".join(filter(None, asked)), LONGEST_ASKED),
+            _status(job, (standing or {}).get(job.job_id)),
+            _done(job),
             str(job.failed_grids or 0),
             "" if job.seconds is None else f"{job.seconds:.1f}",
-            _moment(job.started_at),
+            moment(job.started_at),
         )
     console.print(table)
 
 
-def print_job(console: Console, job: Job) -> None:
+def print_job(console: Console, job: Job, standing: Standing | None = None, superseded: int = 0) -> None:
     """One job: what was asked and how far it is, or why it was refused."""
     facts = {
         "job": job.job_id,
@@ -49,14 +58,17 @@ def print_job(console: Console, job: Job) -> None:
         "window": job.window,
         "report date": _day(job.report_date),
         "status": job.status,
-        **({} if job.is_refused else _progress(job)),
-        "started": _moment(job.started_at),
-        "completed": _moment(job.completed_at),
+        **({} if job.is_refused else _progress(job, standing)),
+        "superseded": superseded and f"{superseded} {_counted(job)} hold rows of a newer job",
+        "started": moment(job.started_at),
+        "completed": moment(job.completed_at),
+        "cancelled by": job.cancelled_by if job.status == "cancelled" else None,
+        "resumed": job.resumed_at and f"{moment(job.resumed_at)} by {job.resumed_by}",
         "refused" if job.is_refused else "first error": job.error_message,
     }
     for name, value in facts.items():
-        if value not in (None, ""):
-            console.print(f"{name:>14}  {value}", highlight=False, markup=False)
+        if value not in (None, "", 0):
+            console.print(Text(f"{name:>14}  ") + plain(str(value), LONGEST_FACT), highlight=False)
 
 
 def print_risks(console: Console, counts: list[RiskCounts]) -> None:
@@ -85,95 +97,83 @@ def print_tenants(console: Console, tenants: list[TenantState]) -> None:
     table.add_column("error", overflow="fold")
     for tenant in tenants:
         table.add_row(
-            tenant.org_id,
+            plain(tenant.org_id),
             tenant.state.replace("_", " "),
             str(tenant.students),
             f"{tenant.parts_done}/{tenant.parts}",
             "\n".join(tenant.deliveries).replace("_", " "),
-            Text(tenant.error or ""),
+            plain(tenant.error or ""),
         )
     console.print(table)
 
 
-def print_explanation(console: Console, found: dict[str, Any]) -> None:
-    """What is behind one cell's number, for reading."""
-    window = found["window"]
-    console.print(
-        f"[bold]{found['risk_type']}[/bold] at {found['latitude']:.9g}, {found['longitude']:.9g}, "
-        f"scenario {found['scenario']}, {window['start']}-{window['end']}",
-        highlight=False,
+def plain(text: str, longest: int | None = None) -> Text:
+    """Text of other systems as it can be shown: no markup, no control characters, at most so long."""
+    if longest is not None and len(text) > longest:
+        text = text[: longest - 3] + "..."
+    return Text(
+        "".join(each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text)
     )
-    console.print(f"intensity: {found['intensity_meaning']} \\[{found['unit']}]", highlight=False)
-    _print_years(console, found)
-    if found["basis"]:
-        console.print(f"rests on: {found['basis']}", highlight=False)
-    if found["reason"]:
-        console.print(f"[bold]no number: {found['reason']}[/bold]", highlight=False)
-        return
-    parameters = ", ".join(f"{name} {_short(value)}" for name, value in found["parameters"].items())
-    console.print(f"estimator: {found['estimator']}  {parameters}", highlight=False)
-    _print_bins(console, found)
-    band = ""
-    if found["aal_p05"] is not None:
-        band = f" (5-95 %: {found['aal_p05']:.6f} to {found['aal_p95']:.6f})"
-    console.print(f"expected annual loss: {found['aal']:.8f} of the asset's value{band}", highlight=False)
-    console.print(f"hazard score: {found['hazard_score']:.6f}, {found['hazard_level']}", highlight=False)
-
-
-def _print_years(console: Console, found: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None, padding=(0, 1))
-    pairs = list(zip(found["years"], found["intensity"], strict=True))
-    for start in range(0, len(pairs), 6):
-        table.add_row(*[f"{year}: {_short(value)}" for year, value in pairs[start : start + 6]])
-    console.print(table)
-
-
-def _print_bins(console: Console, found: dict[str, Any]) -> None:
-    edges = [None, *found["edges"], None]
-    table = Table(header_style="bold")
-    table.add_column("bin", justify="right")
-    table.add_column(f"from \\[{found['edge_unit']}]", justify="right")
-    table.add_column("below", justify="right")
-    table.add_column("probability", justify="right")
-    table.add_column("base damage rate", justify="right")
-    for place, (chance, rate) in enumerate(
-        zip(found["probability"], found["base_damage_rate"], strict=True), start=1
-    ):
-        lower, upper = edges[place - 1], edges[place]
-        table.add_row(str(place), _bound(lower), _bound(upper), f"{chance:.6f}", f"{rate:g}")
-    console.print(table)
 
 
 def _counted(job: Job) -> str:
     return "tenants" if job.is_weekly else "cells"
 
 
-def _progress(job: Job) -> dict[str, str | None]:
-    rate = job.success_rate
+def _done(job: Job) -> str:
+    counts = f"{job.processed_grids or 0}/{job.total_grids or 0} {_counted(job)}"
+    return counts if job.ended or job.percent is None else f"{counts}\n{job.percent} %"
+
+
+def _status(job: Job, standing: Standing | None) -> Text:
+    status = Text(job.status.replace("_", " "))
+    if standing is None:
+        return status
+    if standing.stalled_since is not None:
+        return status.append("\nstalled", style="bold red").append(f" since {moment(standing.stalled_since)}")
+    if standing.ahead:
+        return status.append(f"\n{standing.ahead} ahead")
+    return (
+        status
+        if standing.seconds_left is None
+        else status.append(f"\n{_duration(standing.seconds_left)} left")
+    )
+
+
+def _progress(job: Job, standing: Standing | None) -> dict[str, str | None]:
+    done = f"{job.processed_grids or 0} of {job.total_grids or 0}, {job.failed_grids or 0} failed"
     return {
-        _counted(
-            job
-        ): f"{job.processed_grids or 0} of {job.total_grids or 0}, {job.failed_grids or 0} failed",
-        "success rate": None if rate is None else f"{rate:.2f} %",
+        _counted(job): done,
+        "progress": None if job.ended or job.percent is None else f"{job.percent} %",
+        "success rate": None if job.success_rate is None else f"{job.success_rate:.2f} %",
         "parts" if job.is_weekly else "chunks": f"{job.chunks_done} of {job.chunks_total}",
+        **(_outlook(standing) if standing else {}),
     }
+
+
+def _outlook(standing: Standing) -> dict[str, str | None]:
+    jobs = "job is" if standing.ahead == 1 else "jobs are"
+    since = standing.stalled_since
+    return {
+        "queue": f"{standing.ahead} {jobs} computed before it" if standing.ahead else None,
+        "time left": None if standing.seconds_left is None else _duration(standing.seconds_left),
+        "stalled": None if since is None else f"nothing has come of it since {moment(since)}",
+    }
+
+
+def _duration(seconds: float) -> str:
+    """Of an estimate, so in few digits."""
+    if seconds < MINUTE:
+        return "under 1 min"
+    if seconds < 2 * HOUR:
+        return f"about {seconds / MINUTE:.0f} min"
+    return f"about {seconds / HOUR:.0f} h"
 
 
 def _day(day: date | None) -> str:
     return "" if day is None else day.isoformat()
 
 
-def _moment(at: datetime | None) -> str:
+def moment(at: datetime | None) -> str:
+    """A time in UTC, empty where there is none."""
     return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
-
-
-def _bound(value: float | None) -> str:
-    return "" if value is None else f"{value:g}"
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "missing"
-    if isinstance(value, list):
-        return "(" + ", ".join(_short(item) for item in value) + ")"
-    return f"{value:.6g}"

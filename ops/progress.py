@@ -14,9 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from ops.jobs import Job
 from schemas import topics
+from schemas.broker import client_options, why_refused
 from schemas.codec import decode
 from schemas.errors import InvalidMessage, Unavailable
 from schemas.messages import JobEvent
+from schemas.settings import Settings
 
 TENANTS = "tenants"
 """Name of the one bar of a weekly job."""
@@ -25,7 +27,7 @@ TENANTS = "tenants"
 class JobBars:
     """Bars on a terminal, moved by job events; on a pipe nothing is drawn."""
 
-    def __init__(self, console: Console, bootstrap: str, job_id: str) -> None:
+    def __init__(self, console: Console, settings: Settings, job_id: str) -> None:
         self._progress = Progress(
             TextColumn("{task.description:18}"),
             BarColumn(),
@@ -34,7 +36,7 @@ class JobBars:
             console=console,
             disable=not console.is_terminal,
         )
-        self._bootstrap = bootstrap
+        self._settings = settings
         self._job_id = job_id
         self._bars: dict[str, TaskID] = {}
         self._events: asyncio.Task[None] | None = None
@@ -46,14 +48,17 @@ class JobBars:
             Unavailable: The broker does not answer.
         """
         consumer = AIOKafkaConsumer(
-            topics.JOB_EVENTS.name, bootstrap_servers=self._bootstrap, auto_offset_reset="latest"
+            topics.JOB_EVENTS.name, **client_options(self._settings, "progress"), auto_offset_reset="latest"
         )
         try:
             await consumer.start()
             await consumer.seek_to_end()
         except KafkaError as error:
             await consumer.stop()
-            raise Unavailable(f"broker {self._bootstrap} does not answer: {error}") from error
+            said = await why_refused(self._settings)
+            raise Unavailable(
+                said or f"broker {self._settings.kafka_bootstrap_servers} does not answer: {error}"
+            ) from error
         self._progress.start()
         self._events = asyncio.create_task(self._follow(consumer))
         return self

@@ -27,6 +27,7 @@ _OPEN_TENANTS = """
            j.total_grids, j.processed_grids, j.failed_grids
     FROM batch_job_tenants t JOIN batch_job_logs j USING (job_id)
     WHERE t.state = $1 AND t.ended_at IS NULL AND j.status IN ('pending', 'running')
+      AND ($2::text IS NULL OR t.job_id = $2)
     ORDER BY j.job_seq, t.org_id
 """
 
@@ -42,12 +43,17 @@ async def mark_unreported_unsent(dsn: str) -> None:
         async with connection.transaction():
             await connection.execute(_UNSEND)
             await connection.execute(_UNPUBLISH)
-            stored = await connection.fetch(_OPEN_TENANTS, "stored")
-            rendered = await connection.fetch(_OPEN_TENANTS, "rendered")
-            told = [stored_event(row, row["org_id"], SOURCE) for row in stored]
-            await put(connection, [*told, *map(_report_ready, rendered)])
+            await tell_again(connection)
     finally:
         await connection.close()
+
+
+async def tell_again(connection: asyncpg.Connection, job_id: str | None = None) -> None:
+    """Announce the stored tenants and the rendered reports of open jobs, or of one of them, again."""
+    stored = await connection.fetch(_OPEN_TENANTS, "stored", job_id)
+    rendered = await connection.fetch(_OPEN_TENANTS, "rendered", job_id)
+    told = [stored_event(row, row["org_id"], SOURCE) for row in stored]
+    await put(connection, [*told, *map(_report_ready, rendered)])
 
 
 def _report_ready(row: asyncpg.Record) -> Record:

@@ -7,42 +7,29 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 from pydantic import SecretStr
 from rich.console import Console
 
+from ops.health import address, health_served
 from ops.logs import configure
 from ops.renewal import mark_unreported_unsent
 from ops.setup import prepare_database
+from ops.stack.broker import BrokerKind
+from ops.stack.registry import ADDRESSES, at_servers
 from ops.stack.stack import Hooks, Service, Stack
 from ops.stack.supervisor import FOLDER_VARIABLE, INSTANCE_VARIABLE, prefixed
 from schemas.errors import InvalidSettings, RiskflowError
+from schemas.pulse import Pulse, beating
 from schemas.settings import Settings
+from schemas.stop import stop_on_signal
 
-ADDRESSES = {
-    "database_url",
-    "database_host",
-    "database_port",
-    "database_name",
-    "database_user",
-    "database_password",
-    "database_sslmode",
-    "database_sslrootcert",
-    "database_sslcert",
-    "database_sslkey",
-    "kafka_bootstrap_servers",
-    "kafka_security_protocol",
-    "kafka_sasl_mechanism",
-    "kafka_sasl_username",
-    "kafka_sasl_password",
-    "kafka_ssl_cafile",
-    "kafka_ssl_certfile",
-    "kafka_ssl_keyfile",
-    "kafka_ssl_key_password",
-}
-"""Settings that services get from the stack, whatever the environment says of other servers."""
+LAST_PORT = 65_535
+Run = Callable[[Settings, asyncio.Event, Pulse | None], Awaitable[None]]
 
 
 def run_worker(settings: Settings, data_dir: Path | None) -> None:
@@ -50,14 +37,16 @@ def run_worker(settings: Settings, data_dir: Path | None) -> None:
     from streams.worker import main  # noqa: PLC0415 - only the worker imports SciPy, numba and Faust
 
     configure(settings, "worker")
+    pulse = Pulse()
     stack, instance = os.environ.get(FOLDER_VARIABLE), os.environ.get(INSTANCE_VARIABLE)
     if data_dir is None and stack and instance:
         # A killed worker cannot remove its folder, but the stack's goes with the stack.
         data_dir = Path(stack) / "workers" / instance
-    if data_dir is not None:
-        sys.exit(main(settings, data_dir))
-    with tempfile.TemporaryDirectory(prefix="riskflow-worker-") as folder:
-        sys.exit(main(settings, Path(folder)))
+    with _ended_plainly(settings), health_served(settings, "worker", pulse):
+        if data_dir is not None:
+            sys.exit(main(settings, data_dir, pulse))
+        with tempfile.TemporaryDirectory(prefix="riskflow-worker-") as folder:
+            sys.exit(main(settings, Path(folder), pulse))
 
 
 def run_service(settings: Settings, name: str) -> None:
@@ -67,14 +56,34 @@ def run_service(settings: Settings, name: str) -> None:
         Unavailable: Database or broker did not answer within START_TIMEOUT.
     """
     configure(settings, name)
+    pulse = Pulse()
+    with _ended_plainly(settings), health_served(settings, name, pulse):
+        asyncio.run(_until_signal(settings, name, pulse))
+
+
+@contextmanager
+def _ended_plainly(settings: Settings) -> Iterator[None]:
+    """Log the fault that ends a service as one line; a signal that comes after its end changes nothing.
+
+    For a person the command line shows what is theirs to mend as a sentence.
+    """
     try:
-        asyncio.run(_until_signal(settings, name))
-    except ExceptionGroup as fault:
-        structlog.get_logger(__name__).error("service ends", exc_info=fault)
+        yield
+    except RiskflowError as fault:
+        if settings.log_format == "human":
+            raise
+        structlog.get_logger(__name__).critical("service ends", error=str(fault))
+        sys.exit(os.EX_CONFIG if isinstance(fault, InvalidSettings) else 1)
+    except Exception as fault:  # noqa: BLE001 - the end of the process
+        structlog.get_logger(__name__).critical("service ends", exc_info=fault)
         sys.exit(1)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
 
 
-async def _until_signal(settings: Settings, name: str) -> None:
+async def _until_signal(settings: Settings, name: str, pulse: Pulse) -> None:
+    run: Run
     if name == "sink":
         from consumers.service import run  # noqa: PLC0415 - a process holds only what it runs
     elif name == "reporter":
@@ -82,28 +91,32 @@ async def _until_signal(settings: Settings, name: str) -> None:
     else:
         from producers.service import run  # noqa: PLC0415 - as above
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await run(settings, stop)
+    async with beating(pulse):
+        await run(settings, stop_on_signal(pulse), pulse)
 
 
 def services(settings: Settings) -> list[Service]:
     """What `riskflow up` runs, in the order of start, each with what was set apart from the defaults."""
-    command = (sys.executable, "-m", "ops.cli")
+    command = (sys.executable, "-m", "ops.entry")
     env = _environment(settings)
-    return [
-        Service("sink", (*command, "sink"), env),
-        Service("producers", (*command, "producers"), env),
-        Service("reporter", (*command, "reporter"), env),
-        Service("worker", (*command, "worker"), env, count=settings.parallel_workers),
-    ]
+    counts = {"sink": 1, "producers": 1, "reporter": 1, "worker": settings.parallel_workers}
+    port, found = settings.health_port, []
+    for name, count in counts.items():
+        found.append(Service(name, (*command, name), env, count=count, health_port=port))
+        port = port and port + count
+    if port and port > LAST_PORT + 1:
+        raise InvalidSettings(
+            f"HEALTH_PORT: the services take the ports up to {port - 1}; choose a lower one"
+        )
+    return found
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """Every setting, defaults too, so that the environment changes none; it holds secrets: never shown."""
-    values = settings.model_dump(exclude=ADDRESSES)
+    """Every setting but the stack's addresses, defaults too, so that the environment changes none.
+
+    It holds secrets: never shown.
+    """
+    values = settings.model_dump(exclude=set(ADDRESSES))
     return {name.upper(): _text(value) for name, value in values.items() if value is not None}
 
 
@@ -119,7 +132,9 @@ def hooks(settings: Settings) -> Hooks:
     from producers.topics import create_topics  # noqa: PLC0415 - brings the Kafka client
 
     async def make_topics(bootstrap: str) -> object:
-        return await create_topics(bootstrap, 1)
+        return await create_topics(
+            at_servers(settings, bootstrap).model_copy(update={"topic_replication": 1})
+        )
 
     async def prepare(dsn: str) -> object:
         return await prepare_database(dsn, settings)
@@ -127,7 +142,9 @@ def hooks(settings: Settings) -> Hooks:
     return Hooks(migrate=prepare, create_topics=make_topics, mark_unreported_unsent=mark_unreported_unsent)
 
 
-async def run_up(settings: Settings, data_dir: Path | None, console: Console) -> int:
+async def run_up(
+    settings: Settings, data_dir: Path | None, console: Console, *, broker: BrokerKind = "embedded"
+) -> int:
     """Run everything until a signal.
 
     Returns:
@@ -140,7 +157,8 @@ async def run_up(settings: Settings, data_dir: Path | None, console: Console) ->
     configure(settings, "up")
     _check_risks_file(settings)
     console.print("starting broker, database and services ...")
-    stack = Stack(services(settings), hooks(settings), data_dir=data_dir, forward=prefixed(sys.stdout))
+    running = services(settings)
+    stack = Stack(running, hooks(settings), data_dir=data_dir, broker=broker, forward=prefixed(sys.stdout))
     async with stack:
         state = stack.state()
         console.print(
@@ -151,6 +169,10 @@ async def run_up(settings: Settings, data_dir: Path | None, console: Console) ->
             highlight=False,
             soft_wrap=True,
         )
+        ports = {name: port for each in running for name, port in each.health_ports().items()}
+        if ports:
+            places = ", ".join(f"{name} {address(settings, port)}" for name, port in ports.items())
+            console.print(f"Health and metrics: {places}", highlight=False, soft_wrap=True)
         return await stack.run_until_signal()
 
 

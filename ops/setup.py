@@ -48,7 +48,7 @@ async def created_topics(settings: Settings) -> list[str]:
     from producers.topics import create_topics  # noqa: PLC0415 - as above
 
     async with Publisher(settings, "topics"):
-        return await create_topics(settings.kafka_bootstrap_servers, settings.topic_replication)
+        return await create_topics(settings)
 
 
 async def register_risks(dsn: str) -> None:

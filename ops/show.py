@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from rich.console import Console
 
 from ops import jobs
 from ops.context import database
+from ops.job_documents import job_document, shown_document
 from ops.printed import print_job, print_jobs, print_risks, print_tenants
+from ops.standing import standings
+from ops.superseded import superseded
 from schemas.errors import RiskflowError
 from schemas.settings import Settings
 
 
-async def show_latest(settings: Settings, limit: int, console: Console) -> None:
+async def show_latest(settings: Settings, limit: int, console: Console, *, as_json: bool = False) -> None:
     """Print the latest jobs."""
     async with database(settings, "jobs") as connection:
-        print_jobs(console, await jobs.latest(connection, limit))
+        found = await jobs.latest(connection, limit)
+        standing = await standings(connection, found, settings.stalled_after_minutes)
+    if as_json:
+        print_json(console, [job_document(job, standing.get(job.job_id)) for job in found])
+    else:
+        print_jobs(console, found, standing)
 
 
-async def show_job(settings: Settings, job_id: str, console: Console) -> None:
+async def show_job(settings: Settings, job_id: str, console: Console, *, as_json: bool = False) -> None:
     """Print one job.
 
     Raises:
@@ -29,9 +38,16 @@ async def show_job(settings: Settings, job_id: str, console: Console) -> None:
         job = await jobs.find(connection, job_id)
         if job is None:
             raise RiskflowError(f"there is no job {job_id}; riskflow jobs lists the latest")
-        print_job(console, job)
-        print_risks(console, await jobs.risk_counts(connection, job_id))
-        print_tenants(console, await jobs.tenant_states(connection, job_id))
+        standing = (await standings(connection, [job], settings.stalled_after_minutes)).get(job_id)
+        gone = await superseded(connection, job)
+        risks = await jobs.risk_counts(connection, job_id)
+        tenants = await jobs.tenant_states(connection, job_id)
+    if as_json:
+        print_json(console, shown_document(job, standing, gone, risks, tenants))
+        return
+    print_job(console, job, standing, gone)
+    print_risks(console, risks)
+    print_tenants(console, tenants)
 
 
 async def explanation(settings: Settings, window: str | None, cell: dict[str, Any]) -> dict[str, Any]:
@@ -44,3 +60,9 @@ async def explanation(settings: Settings, window: str | None, cell: dict[str, An
     years = validated(Window, window_of(window)) if window else None
     async with database(settings, "explain") as connection:
         return await explain(connection, settings, window=years, **cell)
+
+
+def print_json(console: Console, document: object) -> None:
+    """Write a documented object as it is, whatever the console's width."""
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+    console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 import asyncpg
+from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from consumers.acceptor import PLANNERS, request_hash
@@ -16,8 +17,8 @@ from ops.progress import JobBars
 from ops.show import show_job
 from producers.publisher import Publisher
 from schemas import topics
-from schemas.codec import encode, validated
-from schemas.errors import RefusedTrigger, RiskflowError
+from schemas.codec import Record, encode, validated
+from schemas.errors import RefusedTrigger, RiskflowError, Unavailable
 from schemas.messages import Trigger, now
 from schemas.settings import Settings
 
@@ -127,21 +128,38 @@ async def send(settings: Settings, trigger: Trigger) -> str:
 
     Raises:
         RefusedTrigger: It would be refused; the sentence names what is allowed. Nothing was sent.
+        Unavailable: The broker did not acknowledge it; it may still have been stored.
     """
     async with database(settings, "trigger") as connection:
         if trigger.job_type != jobs.WEEKLY or settings.tenants_file is not None:
             await PLANNERS[trigger.job_type](connection, trigger, settings)
         await _check_id(connection, trigger)
+    record = encode(topics.TRIGGERS, trigger, source="cli")
+    _refuse_large(record)
     async with Publisher(settings) as publisher:
-        await publisher.send(encode(topics.TRIGGERS, trigger, source="cli"))
+        try:
+            await publisher.send(record)
+        except KafkaError as error:
+            raise Unavailable(
+                f"broker {settings.kafka_bootstrap_servers} did not take the trigger: {error!r}"
+            ) from error
     return str(trigger.job_id)
+
+
+def _refuse_large(record: Record) -> None:
+    size, most = len(record.value or b""), topics.TRIGGERS.max_message_bytes
+    if size > most:
+        raise RefusedTrigger(
+            f"the trigger has {size} bytes and a message at most {most}; "
+            "name fewer risks or tenants, or none for all"
+        )
 
 
 async def send_and_wait(
     settings: Settings, trigger: Trigger, console: Console, limit: float | None
 ) -> jobs.Job | None:
     """Publish the trigger and show its bars until the job row says that it has ended."""
-    bars = JobBars(console, settings.kafka_bootstrap_servers, str(trigger.job_id))
+    bars = JobBars(console, settings, str(trigger.job_id))
     async with database(settings, "trigger") as connection, bars:
         job_id = await send(settings, trigger)
         return await jobs.wait(connection, job_id, limit=limit, seen=bars.show)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from schemas.errors import RiskflowError
@@ -15,7 +16,7 @@ def open_ui(settings: Settings, topic: str | None = None) -> None:
     """Turn into kaskade; comes back only as an error.
 
     Args:
-        settings: Names the broker.
+        settings: Name the broker, and how to log in there.
         topic: Show its messages; without it, all topics.
 
     Raises:
@@ -28,4 +29,29 @@ def open_ui(settings: Settings, topic: str | None = None) -> None:
     mode = (
         ["admin"] if topic is None else ["consumer", "-t", topic, "--earliest", "-k", "string", "-v", "json"]
     )
-    os.execv(program, [program, *mode, "-b", settings.kafka_bootstrap_servers])  # noqa: S606 - a program found above
+    # The broker's password stands in a file that has no name, since arguments are everybody's to see.
+    file = tempfile.TemporaryFile("w+")  # noqa: SIM115 - kaskade reads it
+    file.write(client_properties(settings))
+    file.flush()
+    file.seek(0)
+    os.set_inheritable(file.fileno(), True)  # noqa: FBT003 - the library's argument has no name
+    os.execv(program, [program, *mode, "--config-file", f"/dev/fd/{file.fileno()}"])  # noqa: S606 - found above
+
+
+def client_properties(settings: Settings) -> str:
+    """The broker of the settings as kaskade's configuration file names it; it holds the password."""
+    secret, key_secret = settings.kafka_sasl_password, settings.kafka_ssl_key_password
+    properties = {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "security.protocol": settings.kafka_security_protocol,
+        "sasl.mechanism": settings.kafka_sasl_mechanism if secret else None,
+        "sasl.username": settings.kafka_sasl_username,
+        "sasl.password": secret.get_secret_value() if secret else None,
+        "ssl.ca.location": settings.kafka_ssl_cafile,
+        "ssl.certificate.location": settings.kafka_ssl_certfile,
+        "ssl.key.location": settings.kafka_ssl_keyfile,
+        "ssl.key.password": key_secret.get_secret_value() if key_secret else None,
+    }
+    return "[kafka]\n" + "".join(
+        f"{name}={value}\n" for name, value in properties.items() if value is not None
+    )

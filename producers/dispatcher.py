@@ -20,8 +20,11 @@ from producers.work import Work
 from schemas.database import session
 from schemas.faults import is_passing
 from schemas.leadership import PATIENT_IDLE_LIMIT, leads
+from schemas.metrics import ERRORS, leading
 from schemas.pauses import pause
+from schemas.pulse import Pulse
 from schemas.settings import Settings
+from schemas.start import asked_of
 
 CHANNEL = "riskflow_chunks"
 LEADER_LOCK = "riskflow.dispatcher"
@@ -39,11 +42,14 @@ _IN_FLIGHT = """
     GROUP BY c.partition
 """
 # Rows are locked in the sink's order before they are changed, so that the two never wait for each other.
+# What was sent for a run before the present one is left out: a resumed job sends its chunks anew.
 _MARK = """
     WITH sent AS (
-        SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS s (chunk_id, partition, position)
+        SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[])
+            AS s (chunk_id, partition, position, job_seq)
     ), locked AS (
         SELECT c.chunk_id FROM batch_job_chunks c JOIN sent USING (chunk_id)
+        JOIN batch_job_logs j ON (j.job_id, j.job_seq) = (c.job_id, sent.job_seq)
         ORDER BY c.job_id, c.chunk FOR NO KEY UPDATE OF c
     )
     UPDATE batch_job_chunks c
@@ -59,23 +65,29 @@ _RUNNING = """
 class Dispatcher:
     """One leader, chosen by a session lock, sends; the others wait for its place."""
 
-    def __init__(self, settings: Settings, publisher: Publisher, offsets: OffsetReader) -> None:
+    def __init__(
+        self, settings: Settings, publisher: Publisher, offsets: OffsetReader, pulse: Pulse | None = None
+    ) -> None:
         self._settings = settings
         self._publisher = publisher
         self._offsets = offsets
         self._wake = asyncio.Event()
+        self._loop = (pulse or Pulse()).loop("dispatcher")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`; an absent database or broker is waited for."""
         while not stop.is_set():
             try:
                 async with session(self._settings.dsn, application="dispatcher") as connection:
-                    if await leads(connection, LEADER_LOCK, stop, PATIENT_IDLE_LIMIT):
-                        await self._serve(connection, stop)
+                    if await leads(connection, LEADER_LOCK, stop, PATIENT_IDLE_LIMIT, self._loop):
+                        with leading("dispatcher"):
+                            await self._serve(connection, stop)
             except Exception as error:
                 if not (is_passing(error) or isinstance(error, KafkaError)):
                     raise
                 log.warning("dispatcher starts again", error=f"{type(error).__name__}: {error}")
+                ERRORS.labels("dispatcher").inc()
+                self._loop.waiting(asked_of(self._settings, error))
                 await pause(stop, POLL_SECONDS)
 
     async def _serve(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
@@ -91,6 +103,7 @@ class Dispatcher:
                     await proof.check(connection)
                 check_due = clock() + LOSS_SECONDS
             await dispatch(connection, self._publisher, self._settings.chunks_ahead)
+            self._loop.ready()
             await pause(stop, POLL_SECONDS, self._wake)
 
 
@@ -163,5 +176,6 @@ async def _mark(connection: asyncpg.Connection, sent: Sequence[tuple[Work[Any], 
         [chunk.chunk_id for chunk, _ in sent],
         [metadata.partition for _, metadata in sent],
         [metadata.offset for _, metadata in sent],
+        [chunk.message.job_seq for chunk, _ in sent],
     )
     await connection.execute(_RUNNING, sorted({chunk.job_id for chunk, _ in sent}))

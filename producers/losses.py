@@ -12,6 +12,8 @@ from aiokafka import TopicPartition
 from producers.lanes import Lane
 from producers.offsets import OffsetReader, Offsets
 from producers.publisher import Publisher
+from schemas.metrics import CHUNKS_LOST
+from schemas.tracing import tracing
 
 MAX_LOSSES = 5
 """Losses that fail a chunk (DESIGN, section 3)."""
@@ -117,6 +119,7 @@ class LossProof:
             await self._fail_hopeless(connection, lost)
             await connection.execute(_COUNT, lost, MAX_LOSSES)
         if lost:
+            CHUNKS_LOST.labels(self._lane.topic.name).inc(len(lost))
             log.warning("chunks were lost", topic=self._lane.topic.name, chunks=len(lost), first=lost[0])
         return len(lost)
 
@@ -124,7 +127,8 @@ class LossProof:
         reason = f"lost {MAX_LOSSES} times: the workers passed it without a result"
         for chunk in await self._lane.by_id(connection, lost):
             if chunk.losses + 1 >= MAX_LOSSES:
-                log.error("chunk fails", chunk_id=chunk.chunk_id, reason=reason)
+                with tracing(chunk.job_id, chunk.traceparent):
+                    log.error("chunk fails", chunk_id=chunk.chunk_id, reason=reason)
                 for record in chunk.failures(reason):
                     await self._publisher.send(record)
 

@@ -8,10 +8,16 @@ import orjson
 
 from schemas.codec import Record, encode, text_headers, validated
 from schemas.errors import InvalidMessage
-from schemas.messages import Trigger
+from schemas.messages import Identifier, Message, Trigger
 from schemas.topics import TRIGGERS
 
 SOURCE = "bridge"
+
+
+class _Named(Message):
+    """The one field of a refused payload that counts."""
+
+    job_id: Identifier
 
 
 def trigger_of(payload: str) -> tuple[str, Record]:
@@ -23,11 +29,20 @@ def trigger_of(payload: str) -> tuple[str, Record]:
     try:
         trigger = validated(Trigger, _document(payload))
     except InvalidMessage:
+        job_id = _named(payload) or job_id
         headers = text_headers(TRIGGERS, source=SOURCE, job_id=job_id)
         return job_id, Record(TRIGGERS.name, job_id.encode(), _as_it_is(payload), headers)
     defaults = {"job_id": trigger.job_id or job_id, "requested_by": trigger.requested_by or "NOTIFY"}
     trigger = trigger.model_copy(update=defaults)
     return defaults["job_id"], encode(TRIGGERS, trigger, source=SOURCE)
+
+
+def _named(payload: str) -> str | None:
+    """The id under which the acceptor will refuse the payload, where it names one."""
+    try:
+        return validated(_Named, _document(payload)).job_id
+    except InvalidMessage:
+        return None
 
 
 def _as_it_is(payload: str) -> bytes:

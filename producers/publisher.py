@@ -8,10 +8,18 @@ from types import TracebackType
 from typing import Self
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 from aiokafka.structs import RecordMetadata
 
 from schemas.broker import MAX_REQUEST_BYTES, client_options, until_broker_answers
 from schemas.codec import Record
+from schemas.metrics import MESSAGES_WRITTEN
 from schemas.settings import Settings
 
 
@@ -76,21 +84,46 @@ class Publisher:
         Raises:
             KafkaError: Not acknowledged; it may still have been stored.
         """
-        return await (await self._enqueue(record, partition))
+        sent = await (await self._enqueue(record, partition))
+        MESSAGES_WRITTEN.labels(record.topic).inc()
+        return sent
 
     async def send_all(
         self, records: Iterable[tuple[Record, int | None]]
     ) -> list[RecordMetadata | BaseException]:
-        """Publish records, those of a partition in the given order; one outcome per record."""
+        """Publish records, those of a partition in the given order; one outcome per record.
+
+        A topic that the broker does not show is not waited for, so that it holds up no other.
+        """
+        given = list(records)
+        absent = await self._absent({record.topic for record, _ in given})
         waiting: list[asyncio.Future[RecordMetadata]] = []
-        for record, partition in records:
+        for record, partition in given:
+            if record.topic in absent:
+                waiting.append(_failed(absent[record.topic]))
+                continue
             try:
                 waiting.append(await self._enqueue(record, partition))
             except Exception as error:  # noqa: BLE001 - handed back as this record's outcome
-                failed: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
-                failed.set_exception(error)
-                waiting.append(failed)
-        return await asyncio.gather(*waiting, return_exceptions=True)
+                waiting.append(_failed(error))
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        for (record, _), outcome in zip(given, outcomes, strict=True):
+            if not isinstance(outcome, BaseException):
+                MESSAGES_WRITTEN.labels(record.topic).inc()
+        return outcomes
+
+    async def _absent(self, topics: set[str]) -> dict[str, KafkaError]:
+        """Why records of these topics cannot be sent now; empty where the broker has them all."""
+        client = self._started().client
+        seen = client.cluster.partitions_for_topic
+        unseen = [topic for topic in topics if seen(topic) is None]
+        if not unseen:
+            return {}
+        for topic in unseen:
+            await client.add_topic(topic)
+        # Once more: an update that was under way already did not ask for them.
+        answers = await client.force_metadata_update()
+        return {topic: _why(client, topic, answers) for topic in unseen if seen(topic) is None}
 
     async def partitions(self, topic: str) -> list[int]:
         """Partitions of a topic, ascending."""
@@ -100,7 +133,7 @@ class Publisher:
         delivery: asyncio.Future[RecordMetadata] = await self._started().send(
             record.topic,
             record.value,
-            key=record.key or None,
+            key=record.key,
             partition=partition,
             headers=record.headers,
         )
@@ -110,3 +143,17 @@ class Publisher:
         if self._producer is None:
             raise RuntimeError("call start() first")
         return self._producer
+
+
+def _failed(error: BaseException) -> asyncio.Future[RecordMetadata]:
+    outcome: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
+    outcome.set_exception(error)
+    return outcome
+
+
+def _why(client: AIOKafkaClient, topic: str, answers: bool) -> KafkaError:  # noqa: FBT001 - what the client returned
+    if not answers:
+        return KafkaConnectionError("no broker answers")
+    if topic in client.cluster.unauthorized_topics:
+        return TopicAuthorizationFailedError(topic)
+    return UnknownTopicOrPartitionError(topic)

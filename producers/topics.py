@@ -10,7 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from schemas.broker import client_options, why_refused
 from schemas.errors import RiskflowError, Unavailable
+from schemas.settings import Settings
 from schemas.topics import ALL_TOPICS, Topic
 
 SEEN_SECONDS = 15.0
@@ -21,29 +23,31 @@ SEEN_POLL_SECONDS = 0.05
 log = structlog.get_logger(__name__)
 
 
-async def create_topics(bootstrap: str, replication: int) -> list[str]:
+async def create_topics(settings: Settings) -> list[str]:
     """Create what is missing of ALL_TOPICS; safe twice and beside another that does the same.
 
     Args:
-        bootstrap: host:port[,host:port...] of the broker.
-        replication: Copies of each new topic.
+        settings: Name the broker, and the copies of each new topic.
 
     Returns:
         Names of the topics created now.
 
     Raises:
-        Unavailable: The broker does not answer.
+        Unavailable: The broker does not answer, or refuses us.
         RiskflowError: A topic could not be created, or an existing one would lose messages.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="riskflow-topics")
+    admin = AIOKafkaAdminClient(**client_options(settings, "topics"))
     try:
         await admin.start()
         existing = set(await admin.list_topics())
         missing = [topic for topic in ALL_TOPICS if topic.name not in existing]
-        created = await _create(admin, missing, replication) if missing else []
+        created = await _create(admin, missing, settings.topic_replication) if missing else []
         await _check(admin, [topic for topic in ALL_TOPICS if topic.name in existing])
     except (KafkaError, OSError) as error:
-        raise Unavailable(f"broker {bootstrap} does not answer: {error!r}") from error
+        said = await why_refused(settings)
+        raise Unavailable(
+            said or f"broker {settings.kafka_bootstrap_servers} does not answer: {error!r}"
+        ) from error
     finally:
         await admin.close()
     return created
@@ -67,13 +71,23 @@ async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic], replicati
 
 
 async def _until_seen(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Return when each partition of the topics has a leader; what is written before that is refused."""
     deadline = asyncio.get_running_loop().time() + SEEN_SECONDS
-    while unseen := names - set(await admin.list_topics()):
+    while unseen := names - await _led(admin, names):
         if asyncio.get_running_loop().time() > deadline:
             raise RiskflowError(
                 f"the broker created topics but does not show them: {', '.join(sorted(unseen))}"
             )
         await asyncio.sleep(SEEN_POLL_SECONDS)
+
+
+async def _led(admin: AIOKafkaAdminClient, names: set[str]) -> set[str]:
+    described = await admin.describe_topics(sorted(names))
+    return {
+        topic["topic"]
+        for topic in described
+        if topic["partitions"] and all(each["leader"] >= 0 for each in topic["partitions"])
+    }
 
 
 async def _check(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from pydantic import ValidationError
@@ -20,17 +20,27 @@ Headers = Sequence[tuple[str, bytes]]
 M = TypeVar("M", bound=Message)
 
 CONTENT_TYPE = "application/json"
+FIRST_ADDED = "dlq-reason"
+"""First of the headers that a dead letter has beside those of the record."""
+TRUE_NAMES = "riskflow-header-names"
+"""Header of an outbox row with all the record's names as JSON, where one holds a NUL; never published."""
+MAX_REASON = 2000
+"""Characters of a reason that are kept, so that a letter fits its topic (expert assumption)."""
+MAX_FAULTS = 20
+"""Wrong fields that an error spells out; the rest is counted."""
+MAX_FIELD = 200
+"""Characters of a field's name that an error shows: an unknown one has whatever name its writer gave it."""
 SPEC_VERSION = "1.0"
 """Version of CloudEvents whose attribute names the ce_ headers carry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A message ready for the broker."""
+    """A message ready for the broker; no key and no value are not the same as empty ones."""
 
     topic: str
-    key: bytes
-    value: bytes
+    key: bytes | None
+    value: bytes | None
     headers: list[tuple[str, bytes]]
 
 
@@ -66,10 +76,10 @@ def encode(  # noqa: PLR0913 - the headers' parts, each named at the call
     if topic.model is None or not isinstance(message, topic.model):
         raise TypeError(f"{topic.name} carries {topic.model}, not {type(message).__name__}")
     job = job_id if job_id is not None else getattr(message, "job_id", None)
-    key = getattr(message, topic.key) or ""
+    key = getattr(message, topic.key)
     return Record(
         topic=topic.name,
-        key=str(key).encode(),
+        key=str(key).encode() if key else None,
         value=orjson.dumps(message.model_dump(mode="json", exclude_none=True)),
         headers=text_headers(topic, source=source, job_id=job, traceparent=traceparent, at=at),
     )
@@ -114,11 +124,20 @@ def decode(model: type[M], value: bytes | None) -> M:
     return validated(model, document)
 
 
+def json_object(value: bytes | None) -> dict[str, Any]:
+    """The JSON object of a value, empty where it is none."""
+    try:
+        document = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
 def validated(model: type[M], document: object) -> M:
     """Read a parsed JSON object as `model`; errors name the field.
 
     Raises:
-        InvalidMessage: Names every wrong field and the reason.
+        InvalidMessage: Names the wrong fields, of many the first, and the reasons.
     """
     try:
         return model.model_validate(document)
@@ -127,37 +146,61 @@ def validated(model: type[M], document: object) -> M:
 
 
 def field_faults(error: ValidationError) -> list[str]:
-    """One sentence per wrong field of a pydantic error, without the values."""
+    """One sentence per wrong field of a pydantic error, without the values; of many only the first."""
     faults = []
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        field = ".".join(str(part) for part in fault["loc"])
+    told = error.errors(include_url=False, include_context=False, include_input=False)
+    for fault in told[:MAX_FAULTS]:
+        field = ".".join(str(part) for part in fault["loc"])[:MAX_FIELD]
         text = fault["msg"].removeprefix("Value error, ")
         faults.append(f"{field}: {text}" if field else text)
+    if len(told) > MAX_FAULTS:
+        faults.append(f"and {len(told) - MAX_FAULTS} more")
     return faults
 
 
-def header(headers: Iterable[tuple[str, bytes]] | None, name: str) -> str | None:
+def header(headers: Iterable[tuple[str, bytes | None]] | None, name: str) -> str | None:
     """Text of the first header with this name, None where it is absent or no UTF-8."""
     for key, value in headers or ():
         if key == name:
+            # Kafka knows headers without a value.
             try:
-                return bytes(value).decode()
+                return None if value is None else bytes(value).decode()
             except UnicodeDecodeError:
                 return None
     return None
 
 
 def dead_letter_headers(
-    headers: Headers | None, *, reason: str, error: BaseException | None, source: tuple[str, int, int]
+    headers: Headers | None,
+    *,
+    reason: str,
+    error: BaseException | None,
+    source: tuple[str, int, int],
+    timestamp: int | None = None,
 ) -> list[tuple[str, bytes]]:
-    """Original headers plus why, which exception and from where (topic, partition, offset)."""
+    """Original headers plus why, which exception and from where.
+
+    Args:
+        headers: Of the record.
+        reason: One sentence.
+        error: What was raised.
+        source: Topic, partition and offset of the record.
+        timestamp: Of the record [ms since 1970]; a trigger without job_id is known by it.
+    """
     topic, partition, offset = source
     added = {
-        "dlq-reason": reason,
+        # A letter must fit its topic, whatever the message made the reason say.
+        FIRST_ADDED: reason[:MAX_REASON],
         "dlq-exception": type(error).__name__ if error is not None else "",
         "dlq-topic": topic,
         "dlq-partition": str(partition),
         "dlq-offset": str(offset),
+        "dlq-timestamp": "" if timestamp is None else str(timestamp),
         "dlq-time": now().isoformat(),
     }
     return [*(headers or ()), *((name, value.encode()) for name, value in added.items())]
+
+
+def dead_letter_value(key: bytes | None, value: bytes | None) -> bytes | None:
+    """The record's value; empty where it has neither key nor value, because aiokafka sends no such record."""
+    return b"" if key is None and value is None else value

@@ -7,6 +7,7 @@ import asyncio
 import asyncpg
 
 from schemas.pauses import pause
+from schemas.pulse import Loop
 
 TRY_SECONDS = 1.0
 """How often those that do not lead try to (expert assumption)."""
@@ -30,14 +31,21 @@ async def try_to_lead(connection: asyncpg.Connection, lock: str, idle_limit: str
 
 
 async def leads(
-    connection: asyncpg.Connection, lock: str, stop: asyncio.Event, idle_limit: str = IDLE_LIMIT
+    connection: asyncpg.Connection,
+    lock: str,
+    stop: asyncio.Event,
+    idle_limit: str = IDLE_LIMIT,
+    loop: Loop | None = None,
 ) -> bool:
     """Wait until this session leads under the name `lock`; False where `stop` came first.
 
-    The session leads until it ends, whatever the reason; an idle one ends as in `try_to_lead`.
+    The session leads until it ends, whatever the reason; an idle one ends as in `try_to_lead`. `loop`
+    learns that it stands by meanwhile.
     """
     while not stop.is_set():
         if await try_to_lead(connection, lock, idle_limit):
             return True
+        if loop is not None:
+            loop.ready("standing by: another leads")
         await pause(stop, TRY_SECONDS)
     return False

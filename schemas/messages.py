@@ -43,6 +43,8 @@ KINDS_OF: dict[str, tuple[Kind, ...]] = {
 
 MAX_WINDOW_YEARS = 30
 """A longer window would pool a trend (METHODS, section 1)."""
+BY_SCHEDULE = "schedule"
+"""requested_by of a trigger that a schedule fired."""
 
 
 def now() -> datetime:

@@ -7,6 +7,7 @@ variable and what is allowed, and never the value of a secret.
 from __future__ import annotations
 
 import os
+from calendar import monthrange
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit
@@ -14,10 +15,12 @@ from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from schemas.env_file import Unnamed
 from schemas.errors import InvalidSettings
 from schemas.messages import Window, Year
+from schemas.security import check_broker, check_database, database_query
 
 Month = Annotated[int, Field(ge=1, le=12)]
 Day = Annotated[int, Field(ge=1, le=31)]
@@ -31,6 +34,8 @@ SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 ENV_FILE = ".env"
+LEAP_YEAR = 2000
+"""A year with 29 February, on which a schedule may fire."""
 MAX_STUDENTS_PER_PART = 1500
 """Students per chunk; with ids of 100 characters they take 420 bytes each, a result at most 700 kB."""
 MAX_BATCH_SIZE = 400
@@ -145,6 +150,19 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
     log_format: Literal["human", "json"] = Field("human", description="form of the log lines")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """As usual, but what the environment names, even empty, the file does not set."""
+        del settings_cls, file_secret_settings
+        return init_settings, env_settings, Unnamed(dotenv_settings)
+
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, url: SecretStr | None) -> SecretStr | None:
@@ -186,6 +204,25 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _connections_are_as_safe_as_they_say(self) -> Self:
+        check_broker(self)
+        check_database(self)
+        return self
+
+    @model_validator(mode="after")
+    def _schedules_have_days(self) -> Self:
+        for name in ("probability", "hazard"):
+            month, day = getattr(self, f"{name}_schedule_month"), getattr(self, f"{name}_schedule_day")
+            days = monthrange(LEAP_YEAR, month)[1]
+            if day > days:
+                variable = f"{name.upper()}_SCHEDULE"
+                raise ValueError(
+                    f"{variable}_MONTH/{variable}_DAY: month {month} never has a day {day}, so the job would "
+                    f"never run; allowed are days 1 to {days}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _years_make_windows(self) -> Self:
         for name, start, end in (
             ("WINDOW_START/WINDOW_END", self.window_start, self.window_end),
@@ -206,7 +243,8 @@ class Settings(BaseSettings):
         login = quote(self.database_user, safe="")
         if self.database_password is not None:
             login += ":" + quote(self.database_password.get_secret_value(), safe="")
-        return f"postgresql://{login}@{self.database_host}:{self.database_port}/{quote(self.database_name)}"
+        place = f"{self.database_host}:{self.database_port}/{quote(self.database_name)}"
+        return f"postgresql://{login}@{place}{database_query(self)}"
 
     @property
     def database_label(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import asyncpg
 import structlog
+from aiokafka.errors import KafkaError
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -23,6 +25,8 @@ from schemas.faults import is_passing
 from schemas.settings import Settings
 
 T = TypeVar("T")
+REFUSALS = (ssl.SSLCertVerificationError, asyncpg.ClientConfigurationError)
+"""Errors on connecting that no waiting mends, though some are errors of the connection to look at."""
 FIRST_PAUSE = 0.2  # seconds (expert assumption)
 LONGEST_PAUSE = 5.0  # seconds (expert assumption)
 
@@ -51,7 +55,9 @@ async def until_answered(
     """
 
     async def asked() -> T:
-        return await attempt()
+        # A server that takes the connection and then says nothing is away too.
+        async with asyncio.timeout(limit):
+            return await attempt()
 
     def over(state: RetryCallState) -> bool:
         return bool(stop and stop.is_set()) or stop_after_delay(limit)(state)
@@ -104,12 +110,33 @@ async def _until_database_answers(
     settings: Settings, attempt: Callable[[], Awaitable[T]], stop: asyncio.Event | None
 ) -> T:
     label = f"database {settings.database_label}"
+
+    def passing(error: BaseException) -> bool:
+        return is_passing(error) and not isinstance(error, REFUSALS)
+
     try:
-        return await until_answered(
-            label, attempt, limit=settings.start_timeout, passing=is_passing, stop=stop
-        )
+        return await until_answered(label, attempt, limit=settings.start_timeout, passing=passing, stop=stop)
+    except REFUSALS as error:
+        raise Unavailable(f"{label} {refusal(error)}") from None
     except asyncpg.PostgresError as error:
         raise Unavailable(f"{label} refuses the connection: {error}") from error
+
+
+def asked_of(settings: Settings, error: Exception) -> str:
+    """Which server an error speaks of, for the health page."""
+    if isinstance(error, KafkaError):
+        return f"broker {settings.kafka_bootstrap_servers}"
+    return f"database {settings.database_label}"
+
+
+def refusal(error: Exception) -> str:
+    """What keeps a connection to the database from ever being made, as the rest of a sentence."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"shows a certificate that is not trusted: {error.verify_message.rstrip('.')}; "
+            "look at DATABASE_SSLROOTCERT (or sslrootcert of DATABASE_URL) and at the host name"
+        )
+    return f"cannot be spoken to as the settings say: {error}"
 
 
 def _sentence(error: BaseException | None) -> str:

@@ -3,19 +3,55 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import signal
+import threading
 from collections.abc import Coroutine
 from typing import Any
 
 import structlog
 
 from schemas.errors import Unavailable
+from schemas.pulse import Pulse
 
 CLOSE_SECONDS = 2.0
 """How long a client may take to say goodbye to its broker (expert assumption)."""
 STOP_SECONDS = 5.0
 """How long work may go on after a stop; with the goodbyes less than a supervisor's 10 (expert assumption)."""
+LEAVE_SECONDS = 9.0
+"""How long a process may live after a stop: less than a supervisor's 10 (expert assumption)."""
 
 log = structlog.get_logger(__name__)
+
+
+def stop_on_signal(pulse: Pulse) -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets; the process ends with 0 within LEAVE_SECONDS of it.
+
+    What is not finished by then was not acknowledged to anybody, so it comes again at the next start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def heed() -> None:
+        if stop.is_set():
+            return
+        stop.set()
+        pulse.stopping()
+        # A thread, because what holds the end up may be the event loop itself, or a thread that it waits for.
+        leaving = threading.Timer(LEAVE_SECONDS, _leave)
+        leaving.daemon = True
+        leaving.start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, heed)
+    return stop
+
+
+def _leave() -> None:
+    log.warning("not finished in time; what is held comes again at the next start", seconds=LEAVE_SECONDS)
+    logging.shutdown()
+    os._exit(os.EX_OK)
 
 
 async def until_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:

@@ -29,10 +29,11 @@ OPEN_STATES = ("pending", "running")
 
 _TAKE_UP = """
 UPDATE batch_job_chunks AS chunk
-SET starts = chunk.starts + (chunk.kinds_left > 0 AND job.status = ANY ($3::text[]))::integer
+SET starts = chunk.starts
+    + (chunk.kinds_left > 0 AND job.status = ANY ($3::text[]) AND job.job_seq = $4)::integer
 FROM batch_job_logs AS job
 WHERE chunk.chunk_id = $1 AND chunk.topic = $2 AND job.job_id = chunk.job_id
-RETURNING job.status, job.job_seq, chunk.kinds_left, chunk.starts
+RETURNING job.status, job.job_seq, chunk.kinds_left, chunk.starts, job.job_seq = $4 AS present
 """
 
 _FIND_CELLS = """
@@ -60,11 +61,13 @@ class Start:
     job_seq: int
     kinds_left: int
     starts: int
+    present: bool
+    """Whether the message is of the job's present run; one of an earlier run is sent again for this one."""
 
     @property
     def wanted(self) -> bool:
-        """Whether the chunk still has to be computed."""
-        return self.kinds_left > 0 and self.status in OPEN_STATES
+        """Whether the chunk still has to be computed for this message."""
+        return self.kinds_left > 0 and self.status in OPEN_STATES and self.present
 
 
 def _tell(state: RetryCallState) -> None:
@@ -100,9 +103,16 @@ async def _row(
     return await patiently(pool, lambda connection: connection.fetchrow(query, chunk_id, topic.name, *others))
 
 
-async def take_up(pool: asyncpg.Pool, topic: Topic, chunk_id: str) -> Start | None:
-    """Note that a chunk of the topic is taken up, if it is wanted; None where the ledger does not know it."""
-    row = await _row(pool, _TAKE_UP, chunk_id, topic, OPEN_STATES)
+async def take_up(pool: asyncpg.Pool, topic: Topic, chunk_id: str, job_seq: int) -> Start | None:
+    """Note that a chunk of the topic is taken up, if it is wanted; None where the ledger does not know it.
+
+    Args:
+        pool: Of the ledger.
+        topic: That the message came from.
+        chunk_id: What it asks for.
+        job_seq: Run of the job that it was sent for.
+    """
+    row = await _row(pool, _TAKE_UP, chunk_id, topic, OPEN_STATES, job_seq)
     return None if row is None else Start(**row)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from faust.types import EventT
 
+from schemas.pulse import Loop, Pulse
+
 
 class Window:
     """First in, first out: an event is acknowledged when its work is done and all before it are acknowledged.
@@ -18,16 +20,28 @@ class Window:
         size: Events held at most.
         tasks: Group that the work runs in; an exception of any ends the group.
         acknowledge: Tells the stream that an event is done.
+        loop: Beats with each event that is, and is idle while none is held.
     """
 
     def __init__(
-        self, size: int, tasks: asyncio.TaskGroup, acknowledge: Callable[[EventT[Any]], Awaitable[object]]
+        self,
+        size: int,
+        tasks: asyncio.TaskGroup,
+        acknowledge: Callable[[EventT[Any]], Awaitable[object]],
+        loop: Loop | None = None,
     ) -> None:
         self._room = asyncio.Semaphore(size)
         self._tasks = tasks
         self._acknowledge = acknowledge
         self._last: asyncio.Task[None] | None = None
         self._closed = False
+        self._held = 0
+        self._loop = loop or Pulse().loop("window")
+
+    @property
+    def holds(self) -> bool:
+        """Whether an event is in work or waits to be acknowledged."""
+        return self._held > 0
 
     async def admit(self) -> None:
         """Wait for room for one more event; for ever when the window is closed."""
@@ -37,6 +51,9 @@ class Window:
 
     def start(self, event: EventT[Any], work: Coroutine[Any, Any, None]) -> None:
         """Begin the work of an event for which there is room."""
+        if self._held == 0:
+            self._loop.ready()
+        self._held += 1
         self._last = self._tasks.create_task(self._finish(event, work, self._last))
 
     async def empty(self) -> None:
@@ -57,3 +74,8 @@ class Window:
             await before
         await self._acknowledge(event)
         self._room.release()
+        self._held -= 1
+        if self._held:
+            self._loop.beat()
+        else:
+            self._loop.idle()

@@ -35,6 +35,10 @@ class Chunk(Protocol):
     def chunk_id(self) -> str:
         """Which chunk of all jobs."""
 
+    @property
+    def job_seq(self) -> int:
+        """Which run of the job it was sent for."""
+
 
 C = TypeVar("C", bound=Chunk)
 
@@ -88,7 +92,7 @@ def within_bytes(records: list[Record], content: str, setting: str) -> list[Reco
     Raises:
         UncomputableChunk: One is larger than MAX_RESULT_BYTES.
     """
-    largest = max(len(record.value) for record in records)
+    largest = max(len(record.value or b"") for record in records)
     if largest > MAX_RESULT_BYTES:
         raise UncomputableChunk(
             f"a result of {largest} bytes for {content}; at most {MAX_RESULT_BYTES} are sent: lower {setting}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 import structlog
 
 from consumers.report.worker import Outcome, Task, live_with, write_report
+from schemas.metrics import RENDER_SECONDS
 
 MAX_TRIES = 3
 """Tries of a report whose worker dies of it, before its tenant fails (expert assumption)."""
@@ -34,32 +35,33 @@ class Pool:
         self._executor: ProcessPoolExecutor | None = None
         self._ends: tuple[Connection, ...] = ()
 
-    async def write(self, tasks: Sequence[Task]) -> list[Outcome]:
-        """Write every report, in the order of the tasks.
+    async def write(self, tasks: Sequence[Task], beat: Callable[[], None] = lambda: None) -> list[Outcome]:
+        """Write every report, in the order of the tasks; `beat` is called after each try of one.
 
         Raises:
             Exception: The first that `write_report` raised, after all have ended.
         """
-        results = await asyncio.gather(*map(self._submitted, tasks), return_exceptions=True)
+        writing = (self._submitted(task, beat) for task in tasks)
+        results = await asyncio.gather(*writing, return_exceptions=True)
         if any(isinstance(result, BrokenProcessPool) for result in results):
             self.close()
         outcomes = []
         for task, result in zip(tasks, results, strict=True):
             if isinstance(result, BrokenProcessPool):
                 # One worker's death breaks the pool for all; alone, each shows whether it is the cause.
-                outcomes.append(await self._alone(task))
+                outcomes.append(await self._alone(task, beat))
             elif isinstance(result, BaseException):
                 raise result
             else:
                 outcomes.append(result)
         return outcomes
 
-    async def _alone(self, task: Task) -> Outcome:
+    async def _alone(self, task: Task, beat: Callable[[], None]) -> Outcome:
         loop = asyncio.get_running_loop()
         for tried in range(1, MAX_TRIES + 1):
             began = loop.time()
             try:
-                return await self._submitted(task)
+                return await self._submitted(task, beat)
             except BrokenProcessPool:
                 self.close()
                 log.warning(
@@ -74,9 +76,13 @@ class Pool:
             "expression in a template?)"
         )
 
-    async def _submitted(self, task: Task) -> Outcome:
+    async def _submitted(self, task: Task, beat: Callable[[], None]) -> Outcome:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._started(), write_report, task)
+        try:
+            with RENDER_SECONDS.time():
+                return await loop.run_in_executor(self._started(), write_report, task)
+        finally:
+            beat()
 
     def _started(self) -> ProcessPoolExecutor:
         if self._executor is None:

@@ -14,9 +14,12 @@ import asyncpg
 
 from schemas.tenants import STUDENT_RISKS
 
+_FORMULA = r"^[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]"
+"""How formulas begin, as PostgreSQL's regular expression; the last four are four of them in full width."""
+
 
 def _harmless(column: str) -> str:
-    return rf"CASE WHEN {column} ~ '^[=+\-@\t\r]' THEN '''' || {column} ELSE {column} END AS {column}"
+    return f"CASE WHEN {column} ~ '{_FORMULA}' THEN '''' || {column} ELSE {column} END AS {column}"
 
 
 METRICS = (

@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 import asyncpg
-from pydantic import SecretStr
 from rich.console import Console
 
 from ops import trigger as triggers
@@ -33,6 +32,8 @@ from ops.load.loader import load
 from ops.load.options import Loaded, LoadOptions
 from ops.logs import configure
 from ops.services import hooks, services
+from ops.stack.broker import BrokerKind
+from ops.stack.registry import at_servers
 from ops.stack.stack import Stack
 from schemas.settings import Settings
 from streams.models.inputs import Years
@@ -47,7 +48,14 @@ EXAMPLE = (37.5714, 126.9658)
 """Seoul, the cell that the last lines suggest to look at."""
 
 
-async def run_demo(settings: Settings, console: Console, *, drawn: bool, data_dir: Path | None) -> int:
+async def run_demo(
+    settings: Settings,
+    console: Console,
+    *,
+    drawn: bool,
+    data_dir: Path | None,
+    broker: BrokerKind = "embedded",
+) -> int:
     """Run the demonstration and print what came out.
 
     Returns:
@@ -70,6 +78,7 @@ async def run_demo(settings: Settings, console: Console, *, drawn: bool, data_di
             mailroom.known_to(services(settings)),
             hooks(settings),
             data_dir=data_dir,
+            broker=broker,
             start=["sink", "producers"],
             announce=False,
         )
@@ -104,12 +113,7 @@ def _climate_settings(settings: Settings) -> Settings:
 
 
 def _at_addresses_of(stack: Stack, settings: Settings) -> Settings:
-    return settings.model_copy(
-        update={
-            "database_url": SecretStr(stack.postgres.url),
-            "kafka_bootstrap_servers": stack.broker.address,
-        }
-    )
+    return at_servers(settings, stack.broker.address, stack.postgres.url)
 
 
 async def _first_act(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import heapq
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from ops.load.options import LoadOptions
 from schemas.errors import InvalidFile, RiskflowError
 
+FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""How formulas begin in a spreadsheet (OWASP, CSV injection), full-width signs included."""
 MAX_FAULTS = 20
 """Faults that a refusal spells out; the rest is counted."""
 
@@ -137,7 +140,7 @@ class Findings:
                 ) from error
             self._writer = csv.writer(self._stream, lineterminator="\n")
             self._writer.writerow(("file", "line", "column", "value", "reason"))
-        self._writer.writerow((file, place, column, value, reason))
+        self._writer.writerow([_harmless(each) for each in (file, place, column, value, reason)])
         self.bad_values += 1
 
     def settle(self) -> None:
@@ -166,3 +169,14 @@ class Findings:
         self._faults.append((order, line, text))
         if len(self._faults) > MAX_FAULTS * 10:
             self._faults = heapq.nsmallest(MAX_FAULTS, self._faults)
+
+
+def _harmless(field: object) -> object:
+    """The field with an apostrophe before it where it would be a formula; a negative number is none."""
+    if not isinstance(field, str) or not FORMULA.match(field):
+        return field
+    try:
+        float(field)
+    except ValueError:
+        return f"'{field}"
+    return field

@@ -12,10 +12,19 @@ from urllib.parse import unquote, urlsplit
 
 import platformdirs
 import psutil
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from schemas.settings import Settings
 
 STATE_FILE = "stack.json"
 CLOCK_SECONDS = 2.0  # by which two readings of a process's start may differ (psutil rounds to clock ticks)
+
+
+ADDRESSES = frozenset(name for name in Settings.model_fields if name.startswith(("database_", "kafka_")))
+"""Settings that say which servers are spoken to and how; a stack's own go before all others."""
+
+DATABASE = frozenset(name for name in ADDRESSES if name.startswith("database_"))
+BROKER = frozenset(name for name in ADDRESSES if name.startswith("kafka_"))
 
 
 class ProcessMark(BaseModel):
@@ -57,9 +66,12 @@ class StackState(BaseModel):
     database_url: str = Field(repr=False)
 
     def environment(self) -> dict[str, str]:
-        """The settings by which any client connects to this stack; with the password."""
+        """The settings by which any client connects to this stack; with the password.
+
+        Those that speak of another server's logins and certificates are empty, which takes them back.
+        """
         url = urlsplit(self.database_url)
-        return {
+        return dict.fromkeys(sorted(name.upper() for name in ADDRESSES), "") | {
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap_servers,
             "DATABASE_URL": self.database_url,
             "DATABASE_HOST": url.hostname or "",
@@ -68,6 +80,16 @@ class StackState(BaseModel):
             "DATABASE_USER": url.username or "",
             "DATABASE_PASSWORD": unquote(url.password or ""),
         }
+
+
+def at_servers(settings: Settings, bootstrap: str, database_url: str | None = None) -> Settings:
+    """The settings with an unguarded broker, and a database where one is given, in place of their own."""
+    plain: dict[str, object] = {name: Settings.model_fields[name].default for name in BROKER}
+    plain["kafka_bootstrap_servers"] = bootstrap
+    if database_url is not None:
+        plain |= {name: Settings.model_fields[name].default for name in DATABASE}
+        plain["database_url"] = SecretStr(database_url)
+    return settings.model_copy(update=plain)
 
 
 def user_state_file() -> Path:

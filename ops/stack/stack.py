@@ -16,6 +16,7 @@ import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 
+from ops.stack.broker import Broker, BrokerKind, make_broker
 from ops.stack.child import Forward
 from ops.stack.data_dir import end_leftovers, locked_data_dir
 from ops.stack.registry import (
@@ -27,7 +28,7 @@ from ops.stack.registry import (
     user_state_file,
     withdraw,
 )
-from ops.stack.servers import EmbeddedBroker, EmbeddedPostgres
+from ops.stack.servers import EmbeddedPostgres
 from ops.stack.supervisor import FOLDER_VARIABLE, RestartPolicy, Service, Supervisor
 from schemas.errors import RiskflowError
 
@@ -36,6 +37,8 @@ __all__ = ["Hooks", "Interrupted", "Service", "Stack", "StackState", "running_st
 log = structlog.get_logger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LOG_NOTE = "broker-log"
+"""File of the data directory that names the broker's log on which what is unfinished has been sent."""
 # What a broker or a database that is not there yet, or away again, makes a start or a hook raise.
 PASSING = (RiskflowError, OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -64,7 +67,9 @@ class Stack:
     Args:
         services: What to run; started in this order once broker and database are ready.
         hooks: See Hooks.
-        data_dir: Where database, logs and state lie; None for a temporary folder that goes at the end.
+        data_dir: Where database, Kafka's log, logs and state lie; None for a temporary folder that goes at
+            the end.
+        broker: Which one; `kafka` needs Java, and Maven or a cache with its jars.
         start: Names of the services to start at once; all of them by default.
         announce: Whether commands without a data directory (`riskflow env`) find this stack.
         forward: Gets every line of every service.
@@ -77,6 +82,7 @@ class Stack:
         hooks: Hooks,
         *,
         data_dir: Path | None = None,
+        broker: BrokerKind = "embedded",
         start: Sequence[str] | None = None,
         announce: bool = True,
         forward: Forward | None = None,
@@ -85,6 +91,7 @@ class Stack:
         self._services = services
         self._hooks = hooks
         self._given_dir = data_dir
+        self._broker_kind = broker
         self._first = start
         self._announce = announce
         self._forward = forward
@@ -167,9 +174,10 @@ class Stack:
     async def _start(self) -> None:
         self.data_dir = self._exits.enter_context(locked_data_dir(self._given_dir))
         await end_leftovers(self.data_dir)
-        self.broker = EmbeddedBroker(self.data_dir / "logs" / "broker.log")
+        self.broker = make_broker(self._broker_kind, self.data_dir)
         self.postgres = EmbeddedPostgres(self.data_dir / "postgresql", durable=self._given_dir is not None)
-        for server in (self.postgres, self.broker):
+        servers: tuple[Broker | EmbeddedPostgres, ...] = (self.broker, self.postgres)
+        for server in servers:
             self._exits.push_async_callback(server.stop)
             await server.start()
         await self.postgres.wait_ready()
@@ -204,11 +212,22 @@ class Stack:
     async def _prepare_broker(self) -> None:
         await self.broker.wait_ready()
         await self._hooks.create_topics(self.broker.address)
-        await self._hooks.mark_unreported_unsent(self.postgres.url)
+        note, log_id = self.data_dir / LOG_NOTE, self.broker.log_id
+        if not note.exists() or note.read_text() != log_id:
+            await self._hooks.mark_unreported_unsent(self.postgres.url)
+            note.write_text(log_id)
 
     async def _heal_broker(self) -> None:
-        """Bring the broker back, with empty topics, while its clients are stopped."""
+        """Bring the broker back.
+
+        Clients of one that keeps its log wait for it; those of one that comes back with empty topics are
+        stopped meanwhile.
+        """
         async for code in self._deaths(self.broker):
+            if self.broker.keeps_log:
+                log.error("broker ended, its clients wait for it", exit_code=code)
+                await self._restart(self.broker, self._prepare_broker)
+                continue
             async with self._healing:
                 clients = self.supervisor.broker_clients()
                 log.error("broker ended, its topics are lost", exit_code=code, stopping=clients)
@@ -224,7 +243,7 @@ class Stack:
             log.error("database server ended", exit_code=code)
             await self._restart(self.postgres, self.postgres.wait_ready)
 
-    async def _deaths(self, server: EmbeddedBroker | EmbeddedPostgres) -> AsyncIterator[int]:
+    async def _deaths(self, server: Broker | EmbeddedPostgres) -> AsyncIterator[int]:
         """Exit codes of the server as they come; after several in a row only with the policy's delay."""
         clock = asyncio.get_running_loop().time
         failures = 0
@@ -236,9 +255,7 @@ class Stack:
                 await asyncio.sleep(self._policy.delay(failures - 1))
             yield code
 
-    async def _restart(
-        self, server: EmbeddedBroker | EmbeddedPostgres, ready: Callable[[], Awaitable[None]]
-    ) -> None:
+    async def _restart(self, server: Broker | EmbeddedPostgres, ready: Callable[[], Awaitable[None]]) -> None:
         failures = 0
         while True:
             try:

@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 10.0  # between SIGTERM and SIGKILL (expert assumption)
 INSTANCE_VARIABLE = "RISKFLOW_INSTANCE"
+HEALTH_VARIABLE = "HEALTH_PORT"
 FOLDER_VARIABLE = "RISKFLOW_STACK_FOLDER"
 """Where a stack tells its services its data directory, in which each may make a folder of its own."""
 
@@ -28,7 +29,8 @@ class Service:
     """A kind of process: `count` instances of one command.
 
     `env` is added to the supervisor's own environment. Instances of a service with a count above one are
-    called `<name>-1`, `<name>-2` and so on; each finds its name in RISKFLOW_INSTANCE.
+    called `<name>-1`, `<name>-2` and so on; each finds its name in RISKFLOW_INSTANCE and, where there is a
+    `health_port`, one of its own, counted upwards from that, in HEALTH_PORT.
     """
 
     name: str
@@ -36,12 +38,25 @@ class Service:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
     depends_on_broker: bool = True
     count: int = 1
+    health_port: int | None = None
 
     def instances(self) -> list[str]:
         """The names of its processes."""
         if self.count == 1:
             return [self.name]
         return [f"{self.name}-{number}" for number in range(1, self.count + 1)]
+
+    def health_ports(self) -> dict[str, int]:
+        """Port of each instance's health; none where the service has none."""
+        if self.health_port is None:
+            return {}
+        return {name: self.health_port + place for place, name in enumerate(self.instances())}
+
+    def environment(self, instance: str) -> dict[str, str]:
+        """What an instance finds beside the supervisor's own environment."""
+        port = self.health_ports().get(instance)
+        own = {} if port is None else {HEALTH_VARIABLE: str(port)}
+        return {**self.env, **own, INSTANCE_VARIABLE: instance}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +230,7 @@ class Supervisor:
 
     async def _run(self, instance: Instance) -> None:
         """Start the process and wait for its end, or bring that about when asked to stop."""
-        env = {**os.environ, **self.env, **instance.service.env, INSTANCE_VARIABLE: instance.name}
+        env = {**os.environ, **self.env, **instance.service.environment(instance.name)}
         path = self._logs / f"{instance.name}.log"
         command = Command(instance.name, instance.service.argv, path, env, forward=self._forward)
         instance.child = child = await Child.spawn(command)
