@@ -12,7 +12,12 @@ import pytest
 
 from ops.setup import prepare_database
 from ops.stack.data_dir import locked_data_dir
+from ops.stack.jars import kafka_jars, why_missing
+from ops.stack.kafka import KafkaBroker
 from ops.stack.servers import EmbeddedBroker, EmbeddedPostgres
+from producers.topics import create_topics
+from schemas.errors import Unavailable
+from schemas.settings import Settings
 
 SHARED_VARIABLE = "RISKFLOW_SHARED"
 SHARED_BESIDE = Path(__file__).parents[2] / "shared"
@@ -34,6 +39,33 @@ async def broker(server_home: Path) -> AsyncIterator[EmbeddedBroker]:
     try:
         await server.start()
         await server.wait_ready()
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture(scope="session")
+async def has_kafka() -> None:
+    """Skips what asks for Apache Kafka where it cannot be had, and says why."""
+    if (fault := why_missing()) is not None:
+        pytest.skip(f"no Apache Kafka: {fault}")
+    try:
+        await kafka_jars()
+    except Unavailable as error:
+        pytest.skip(f"no Apache Kafka: {error}")
+
+
+@pytest.fixture(scope="session")
+async def kafka(
+    server_home: Path,
+    has_kafka: None,  # noqa: ARG001 - skips
+) -> AsyncIterator[KafkaBroker]:
+    """An Apache Kafka with riskflow's topics for the whole session, shared as `broker` is."""
+    server = KafkaBroker(server_home / "kafka")
+    try:
+        await server.start()
+        await server.wait_ready()
+        await create_topics(Settings(_env_file=None, kafka_bootstrap_servers=server.address))
         yield server
     finally:
         await server.stop()

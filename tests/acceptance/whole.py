@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 import numpy as np
+import pytest
 from pydantic import SecretStr
 
 from ops import jobs
@@ -23,7 +24,8 @@ from ops.load.blocks import copy_indices, copy_months, copy_sites
 from ops.load.loader import load
 from ops.load.options import LoadOptions
 from ops.services import services
-from ops.stack.servers import EmbeddedBroker
+from ops.stack.broker import Broker, BrokerKind, make_broker
+from ops.stack.jars import why_missing
 from ops.stack.supervisor import Supervisor
 from producers.publisher import Publisher
 from producers.topics import create_topics
@@ -36,6 +38,8 @@ from streams.models.inputs import SITE_NUMBERS, Years
 SEED = 11
 YEARS = Years(1991, 2020)
 JOB_SECONDS = 120
+NO_SCHEDULES = {f"{name}_schedule_enabled": False for name in ("probability", "hazard", "weekly")}
+"""Settings of tests that count jobs, so that a Monday morning adds none."""
 
 RESULTS = {
     "probability_results": "latitude, longitude, risk_type, scenario, window_start, window_end, probability, "
@@ -50,7 +54,7 @@ class Whole:
     """Broker, services and database of one test."""
 
     settings: Settings
-    broker: EmbeddedBroker
+    broker: Broker
     services: Supervisor
     connection: asyncpg.Connection
     logs: Path
@@ -98,32 +102,40 @@ class Whole:
 
 @asynccontextmanager
 async def running(
-    database_url: str, folder: Path, environment: Mapping[str, str] | None = None, **changes: object
+    database_url: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    broker: BrokerKind = "embedded",
+    **changes: object,
 ) -> AsyncIterator[Whole]:
     """A new broker with topics, the services defined but not started, a connection.
 
-    `environment` is what services find beside the settings, which `changes` change.
+    `environment` is what services find beside the settings, which `changes` change. On the broker `kafka`
+    the test is skipped where there is no Java.
     """
-    broker = EmbeddedBroker(folder / "broker.log")
-    await broker.start()
+    if broker == "kafka" and (fault := why_missing()) is not None:
+        pytest.skip(f"no Apache Kafka: {fault}")
+    server = make_broker(broker, folder)
+    await server.start()
     connection = await asyncpg.connect(database_url)
     settings = Settings(
         _env_file=None,
         database_url=SecretStr(database_url),
-        kafka_bootstrap_servers=broker.address,
-        **{"parallel_workers": 1, "reports_dir": folder / "reports"} | changes,
+        kafka_bootstrap_servers=server.address,
+        **{"parallel_workers": 1, "reports_dir": folder / "reports"} | NO_SCHEDULES | changes,
     )
-    addresses = {"DATABASE_URL": database_url, "KAFKA_BOOTSTRAP_SERVERS": broker.address}
+    addresses = {"DATABASE_URL": database_url, "KAFKA_BOOTSTRAP_SERVERS": server.address}
     env = addresses | dict(environment or {})
     supervisor = Supervisor(services(settings), folder / "logs", env=env)
     try:
-        await broker.wait_ready()
-        await create_topics(broker.address, 1)
-        yield Whole(settings, broker, supervisor, connection, folder / "logs")
+        await server.wait_ready()
+        await create_topics(settings)
+        yield Whole(settings, server, supervisor, connection, folder / "logs")
     finally:
         await supervisor.stop()
         await connection.close()
-        await broker.stop()
+        await server.stop()
 
 
 async def until(condition: Callable[[], Awaitable[Any]], what: str, limit: float = 60) -> Any:

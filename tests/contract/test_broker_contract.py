@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import CommitFailedError, IllegalStateError, TopicAlreadyExistsError
 
+from ops.stack.broker import Broker
 from ops.stack.servers import EmbeddedBroker
 from producers.offsets import OffsetReader
 from producers.publisher import Publisher
+from producers.topics import _until_seen
 from schemas.codec import Record
 from schemas.settings import Settings
 
@@ -25,53 +26,39 @@ LIMIT_SECONDS = 20
 NUMBERS = itertools.count(1)
 
 
-@dataclass(frozen=True)
-class Running:
-    """A broker under test; `restart` ends it as a crash would and starts it on the same port."""
-
-    address: str
-    keeps_its_log: bool
-    restart: Callable[[], Awaitable[None]]
-
-
-@asynccontextmanager
-async def embedded(folder: Path) -> AsyncIterator[Running]:
-    server = EmbeddedBroker(folder / "broker.log")
-
-    async def start() -> None:
+@pytest.fixture(scope="module")
+async def embedded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedBroker]:
+    """An embedded broker apart from the session's: its topics go with each restart."""
+    server = EmbeddedBroker(tmp_path_factory.mktemp("embedded") / "broker.log")
+    try:
         await server.start()
         await server.wait_ready()
-
-    async def restart() -> None:
-        server.kill()
-        await server.wait_exit()
-        await start()
-
-    await start()
-    try:
-        yield Running(server.address, keeps_its_log=False, restart=restart)
+        yield server
     finally:
         await server.stop()
 
 
-BROKERS = {"embedded": embedded}
+@pytest.fixture(scope="module", params=["embedded", "kafka"])
+def running(request: pytest.FixtureRequest) -> Broker:
+    """Each broker in turn."""
+    return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(scope="module", params=sorted(BROKERS))
-async def running(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Running]:
-    async with BROKERS[request.param](tmp_path_factory.mktemp(request.param)) as broker:
-        yield broker
+async def crash(server: Broker) -> None:
+    """End it as a crash would and start it again."""
+    server.kill()
+    await server.wait_exit()
+    await server.start()
+    await server.wait_ready()
 
 
 @pytest.fixture
-def settings(running: Running) -> Settings:
+def settings(running: Broker) -> Settings:
     return Settings(_env_file=None, kafka_bootstrap_servers=running.address, start_timeout=LIMIT_SECONDS)
 
 
 @pytest.fixture
-async def admin(running: Running) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin(running: Broker) -> AsyncIterator[AIOKafkaAdminClient]:
     client = AIOKafkaAdminClient(bootstrap_servers=running.address)
     await client.start()
     yield client
@@ -88,6 +75,7 @@ async def make_topic(admin: AIOKafkaAdminClient) -> str:
     name = f"contract.{next(NUMBERS)}.v1"
     config = {"retention.ms": "-1", "max.message.bytes": str(4 << 20), "cleanup.policy": "delete"}
     await admin.create_topics([NewTopic(name, 4, 1, topic_configs=config)])
+    await _until_seen(admin, {name})
     return name
 
 
@@ -240,25 +228,63 @@ async def test_what_is_sent_while_a_group_is_being_assigned_is_read(
     assert sorted(int(value) for _, _, value in found) == list(range(200))
 
 
-async def test_a_restart_keeps_the_log_or_starts_it_anew_and_says_so_by_its_end(
-    running: Running, settings: Settings, admin: AIOKafkaAdminClient
+async def test_a_record_carries_the_time_at_which_it_was_sent(
+    settings: Settings, publisher: Publisher, topic: str
 ) -> None:
-    name = await make_topic(admin)
+    before = int(time.time() * 1000)
+    await publisher.send(Record(topic, b"key", b"value", []), 0)
+    after = int(time.time() * 1000)
+    async with member(settings, topic, f"{topic}-group") as consumer:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            record = await consumer.getone()
+    assert before <= record.timestamp <= after
+
+
+@pytest.mark.parametrize("running", ["kafka"], indirect=True)
+async def test_partitions_can_be_added_on_kafka_and_are_read_by_running_members(
+    settings: Settings, admin: AIOKafkaAdminClient, publisher: Publisher, topic: str
+) -> None:
+    async with member(settings, topic, f"{topic}-group") as consumer:
+        await assigned(consumer, 4)
+        await publisher.send_all(numbered(topic, 4))
+        await admin.create_partitions({topic: NewPartitions(6)})
+        async with Publisher(settings) as knowing:
+            await knowing.send(Record(topic, b"key", b"new", []), 5)
+        consumer._client.force_metadata_update()
+        await assigned(consumer, 6)
+        found = {value: (partition, offset) for partition, offset, value in await read(consumer, 5)}
+    assert found == {b"0": (0, 0), b"1": (1, 0), b"2": (2, 0), b"3": (3, 0), b"new": (5, 0)}
+
+
+async def test_a_crash_keeps_log_and_committed_offsets_or_starts_both_anew(
+    running: Broker, settings: Settings, admin: AIOKafkaAdminClient
+) -> None:
+    name, log_id, address = await make_topic(admin), running.log_id, running.address
+    group = f"{name}-group"
     async with Publisher(settings) as publisher:
-        await publisher.send_all(numbered(name, 4))
-    await running.restart()
-    client = AIOKafkaAdminClient(bootstrap_servers=running.address)
+        await publisher.send_all(numbered(name, 8))
+    async with member(settings, name, group) as consumer:
+        await read(consumer, 8)
+        await consumer.commit({TopicPartition(name, 1): 2, TopicPartition(name, 2): 1})
+    await crash(running)
+    assert running.address == address
+    assert (running.log_id == log_id) is running.keeps_log
+    client = AIOKafkaAdminClient(bootstrap_servers=address)
     await client.start()
     try:
-        assert (name in await client.list_topics()) is running.keeps_its_log
-        if not running.keeps_its_log:
+        assert (name in await client.list_topics()) is running.keeps_log
+        if not running.keeps_log:
             await client.create_topics([NewTopic(name, 4, 1)])
     finally:
         await client.close()
+    places = [TopicPartition(name, each) for each in range(4)]
     reader = OffsetReader(settings, "contract")
     await reader.start()
     try:
-        ends = await reader.ends(await reader.partitions([name]))
+        assert set(await reader.partitions([name])) == set(places)
+        ends, passed = await reader.ends(places), await reader.passed(group, places)
     finally:
         await reader.stop()
-    assert set(ends.values()) == {1 if running.keeps_its_log else 0}
+    kept = running.keeps_log
+    assert [ends[place] for place in places] == ([2, 2, 2, 2] if kept else [0, 0, 0, 0])
+    assert [passed[place] for place in places] == ([0, 2, 1, 0] if kept else [0, 0, 0, 0])

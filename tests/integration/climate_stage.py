@@ -19,6 +19,7 @@ from ops.stack.servers import EmbeddedBroker
 from producers.topics import create_topics
 from schemas.codec import encode
 from schemas.messages import GridChunk, Window
+from schemas.settings import Settings
 from schemas.topics import (
     GRID_CHUNKS,
     HAZARDS,
@@ -189,7 +190,7 @@ class Stage:
     @classmethod
     async def build(cls, broker: EmbeddedBroker, database_url: str) -> Stage:
         """Create the topics and connect."""
-        await create_topics(broker.address, 1)
+        await create_topics(Settings(_env_file=None, kafka_bootstrap_servers=broker.address))
         producer = AIOKafkaProducer(
             bootstrap_servers=broker.address, acks="all", max_batch_size=1, max_request_size=2 << 20
         )

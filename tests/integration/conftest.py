@@ -26,7 +26,7 @@ async def own_broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
     await server.start()
     try:
         await server.wait_ready()
-        await create_topics(server.address, 1)
+        await create_topics(Settings(_env_file=None, kafka_bootstrap_servers=server.address))
         yield server
     finally:
         await server.stop()

@@ -15,9 +15,11 @@ from consumers.acceptor import Acceptor
 from consumers.reader import Reader
 from ops.stack.servers import EmbeddedBroker
 from producers import bridge as bridge_module
+from producers import hearing as hearing_module
 from producers.bridge import Bridge
 from producers.notifications import trigger_of
 from producers.offsets import OffsetReader
+from producers.outbox import Outbox
 from producers.publisher import Publisher
 from producers.topics import create_topics
 from producers.unanswered import publish_lost_again
@@ -98,7 +100,7 @@ async def test_the_other_bridge_hears_when_the_first_is_gone(
     two_bridges: list[Bridge],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bridge_module, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(hearing_module, "POLL_SECONDS", 0.1)
     async with running(two_bridges[0].run):
         await hearing(two_bridges)
         second = asyncio.Event()
@@ -142,15 +144,29 @@ async def test_the_bridge_drains_what_came_while_its_sessions_were_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(bridge_module, "POLL_SECONDS", 0.2)
+    sessions = (
+        "pid FROM pg_stat_activity "
+        "WHERE application_name LIKE 'riskflow bridge%' AND datname = current_database()"
+    )
     async with running(two_bridges[0].run):
         await hearing(two_bridges[:1])
-        killed = await connection.fetchval(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-            "WHERE application_name LIKE 'riskflow bridge%' AND datname = current_database()"
-        )
-        assert killed == 2
+
+        async def both() -> bool:
+            return len(await connection.fetch(f"SELECT {sessions}")) == 2
+
+        await until(both, "the bridge's two sessions")
+        killed = await connection.fetch(f"SELECT pg_terminate_backend(pid), {sessions}")
         await connection.fetchval("SELECT riskflow.request('hazard')")
         await drained(connection, 1)
+
+        async def leads_anew() -> bool:
+            holders = await connection.fetch(
+                "SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database "
+                "WHERE locktype = 'advisory' AND granted AND datname = current_database()"
+            )
+            return bool(holders) and not {row["pid"] for row in holders} & {row["pid"] for row in killed}
+
+        await until(leads_anew, "the lead on a new session")
         await hearing(two_bridges[:1])
         await connection.execute("SELECT pg_notify($1, 'hazard')", CHANNEL)
         await drained(connection, 2)
@@ -161,8 +177,8 @@ async def test_a_bridge_that_is_stopped_loses_its_place(
     connection: asyncpg.Connection, two_bridges: list[Bridge], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # With a poll that never comes, a bridge says as little to PostgreSQL as one that is stopped.
-    monkeypatch.setattr(bridge_module, "POLL_SECONDS", 600)
-    monkeypatch.setattr(bridge_module, "PATIENT_IDLE_LIMIT", "300ms")
+    monkeypatch.setattr(hearing_module, "POLL_SECONDS", 600)
+    monkeypatch.setattr(hearing_module, "IDLE_LIMIT", "300ms")
     async with running(two_bridges[0].run):
         await hearing(two_bridges[:1])
 
@@ -178,15 +194,15 @@ async def test_a_bridge_that_is_stopped_loses_its_place(
 async def test_a_trigger_that_the_acceptor_passed_unanswered_is_published_again(
     connection: asyncpg.Connection, settings: Settings, publisher: Publisher, offsets: OffsetReader
 ) -> None:
-    bridge = Bridge(settings, publisher, offsets)
+    outbox = Outbox(publisher)
     lost = await connection.fetchval("SELECT riskflow.request('hazard', '{\"job_id\": \"lost\"}')")
     await connection.fetchval("SELECT riskflow.request('hazard', '{\"job_id\": \"waiting\"}')")
-    assert await bridge._publish_batch(connection) == 2
+    assert await outbox.publish(connection) == 2
     assert await publish_lost_again(connection, offsets) == 0, "a long queue is not a loss"
 
     await commit(settings, ACCEPTOR_GROUP, {TopicPartition(TRIGGERS.name, 0): 1})
     assert await publish_lost_again(connection, offsets) == 1
-    assert await bridge._publish_batch(connection) == 1
+    assert await outbox.publish(connection) == 1
     assert await publish_lost_again(connection, offsets) == 0
     keys = [record.key.decode() for record in await read_topic(settings, TRIGGERS.name)]
     assert keys == [lost, "waiting", lost]
@@ -213,17 +229,17 @@ async def test_triggers_on_a_broker_that_is_gone_are_published_on_the_new_one(
 ) -> None:
     await connection.fetchval("SELECT riskflow.request('hazard', '{\"job_id\": \"kept\"}')")
     reader = OffsetReader(settings, "test")
-    assert await Bridge(settings, publisher, reader)._publish_batch(connection) == 1
+    assert await Outbox(publisher).publish(connection) == 1
     await publisher.stop()
     await own_broker.stop()
     await own_broker.start()
     await own_broker.wait_ready()
-    await create_topics(own_broker.address, 1)
+    await create_topics(Settings(_env_file=None, kafka_bootstrap_servers=own_broker.address))
     await publisher.start()
     await reader.start()
     try:
         assert await publish_lost_again(connection, reader) == 1
-        assert await Bridge(settings, publisher, reader)._publish_batch(connection) == 1
+        assert await Outbox(publisher).publish(connection) == 1
     finally:
         await reader.stop()
     assert [record.key for record in await read_topic(settings, TRIGGERS.name)] == [b"kept"]

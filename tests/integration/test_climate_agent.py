@@ -305,12 +305,16 @@ async def test_a_chunk_over_which_the_worker_died_five_times_alone_is_failed(sta
 
 
 @pytest.mark.usefixtures("worker")
-async def test_results_bear_the_sequence_that_a_resumed_job_has_now(stage: Stage) -> None:
+async def test_a_message_of_the_run_before_a_resumption_is_left_to_the_one_that_follows(stage: Stage) -> None:
     (chunk,) = await stage.plan("resumed", [CELLS[:1]])
     await stage.database.execute("UPDATE batch_job_logs SET job_seq = job_seq + 99 WHERE job_id = 'resumed'")
-    await stage.send(chunk)
+    for _ in range(6):
+        await stage.send(chunk)
+    await stage.send(chunk.model_copy(update={"job_seq": chunk.job_seq + 99}))
 
     assert (await stage.results(chunk))["probability"]["job_seq"] == chunk.job_seq + 99
+    assert await starts(stage, "resumed:1") == 1
+    assert len(stage.found(PROBABILITIES.name, "resumed:1")) == 1
 
 
 @pytest.mark.usefixtures("worker")

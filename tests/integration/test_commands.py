@@ -102,7 +102,7 @@ async def test_a_job_id_of_another_request_is_refused_before_anything_is_sent(da
 async def test_waiting_without_a_broker_says_so():
     settings = settings_of("postgresql://unused/db")
     with pytest.raises(Unavailable, match=r"broker 127.0.0.1:\d+ does not answer"):
-        async with JobBars(Console(), settings.kafka_bootstrap_servers, "job"):
+        async with JobBars(Console(), settings, "job"):
             pass
 
 

@@ -166,7 +166,7 @@ async def test_chunks_on_a_broker_that_is_gone_are_sent_again_and_not_counted(
     await own_broker.stop()
     await own_broker.start()
     await own_broker.wait_ready()
-    await create_topics(own_broker.address, 1)
+    await create_topics(Settings(_env_file=None, kafka_bootstrap_servers=own_broker.address))
     await publisher.start()
     fresh = OffsetReader(settings, "test")
     await fresh.start()

@@ -80,7 +80,7 @@ async def test_it_waits_at_start_for_a_broker_that_comes_up(tmp_path: Path) -> N
     await server.start()
     try:
         await server.wait_ready()
-        await create_topics(server.address, 1)
+        await create_topics(settings)
         await waiting
         assert (await publisher.send(Record(TRIGGERS.name, b"k", b"{}", []))).offset == 0
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -273,9 +273,9 @@ class Watching(Pool):
         self._pool, self._connection = pool, connection
         self.limits: list[str] = []
 
-    async def write(self, tasks: Sequence[Task]) -> list[Outcome]:
+    async def write(self, tasks: Sequence[Task], beat: Callable[[], None] = lambda: None) -> list[Outcome]:
         self.limits.append(await self._connection.fetchval(IDLENESS))
-        return await self._pool.write(tasks)
+        return await self._pool.write(tasks, beat)
 
 
 async def test_the_session_may_idle_long_for_the_pages_and_not_with_locks(

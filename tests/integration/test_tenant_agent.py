@@ -26,10 +26,10 @@ from tenant_stage import (
 
 from ops.stack.servers import EmbeddedBroker, EmbeddedPostgres
 from schemas.codec import encode, header
+from schemas.settings import Settings
 from schemas.tenant_messages import TenantMetrics
 from schemas.tenants import OmitThresholds, Thresholds
 from schemas.topics import GRID_CHUNKS, TENANT_CHUNKS, TENANT_METRICS, dead_letters
-from streams.agent import DEAD_LETTERS_IN_A_ROW
 
 LETTERS = dead_letters(TENANT_CHUNKS).name
 
@@ -121,13 +121,14 @@ async def test_a_result_is_a_valid_message_that_names_its_part(stage: Stage) -> 
     _, chunk = await plan_parts(stage, "named", "school", [(None, "b"), ("b", None)])
     await stage.database.execute("UPDATE batch_job_logs SET job_seq = job_seq + 99 WHERE job_id = 'named'")
     await send_part(stage, chunk)
+    await send_part(stage, chunk.model_copy(update={"job_seq": chunk.job_seq + 99}))
     result = TenantMetrics.model_validate(await metrics(stage, chunk))
 
     assert result.students is not None
     assert result.students.student_id == ["bob", "cy", "가을"]
     assert (result.job_id, result.chunk_id, result.chunk) == ("named", "named:2", 2)
     assert (result.org_id, result.part, result.parts) == ("school", 2, 2)
-    # A resumed job has a new sequence, which its results bear.
+    # A resumed job has a new sequence: the message of the run before is left to the one that follows.
     assert (result.report_date, result.job_seq) == (chunk.report_date, chunk.job_seq + 99)
     record = stage.found(TENANT_METRICS.name, "school")[-1]
     assert header(record.headers, "job-id") == "named"
@@ -259,7 +260,7 @@ async def test_a_part_over_which_the_worker_died_five_times_alone_is_failed(stag
 
 
 async def test_dead_letters_of_one_agent_do_not_count_for_the_other(stage: Stage, worker: Worker) -> None:
-    each = DEAD_LETTERS_IN_A_ROW - 5
+    each = Settings.model_fields["dead_letters_in_a_row"].default - 5
     for number in range(each):
         await stage.send_raw(f"grid-{number}".encode(), b"no json", [])
         await stage.send_raw(b"in-a-row", b"no json", [], topic=TENANT_CHUNKS)

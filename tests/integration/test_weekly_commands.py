@@ -221,7 +221,7 @@ async def test_one_bar_over_the_tenants_moves_with_the_events(
 ) -> None:
     await weekly_job(connection, "week", ("seoul-hs", 2), ("busan-ms", 1), ("jeju-es", 1))
     terminal = Console(file=io.StringIO(), width=80, force_terminal=True)
-    bars = JobBars(terminal, settings.kafka_bootstrap_servers, "week")
+    bars = JobBars(terminal, settings, "week")
     async with bars:
         bars.show(await jobs.find(connection, "week"))
         (bar,) = bars._progress.tasks
@@ -250,7 +250,7 @@ async def test_bars_of_a_climate_job_are_its_risks(
         "INSERT INTO batch_job_logs (job_id, job_seq, job_type, status, kinds, risks, total_grids) "
         "VALUES ('grid', 1, 'climate', 'running', '{probability,hazard}', '{drought,typhoon}', 5)"
     )
-    bars = JobBars(page(), settings.kafka_bootstrap_servers, "grid")
+    bars = JobBars(page(), settings, "grid")
     bars.show(await jobs.find(connection, "grid"))
     bars._move(
         JobEvent(

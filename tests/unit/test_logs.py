@@ -1,6 +1,9 @@
 """Log lines: one form, no secret, one line an outage."""
 
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import orjson
 import pytest
@@ -8,6 +11,7 @@ import structlog
 
 from ops.logs import configure
 from schemas.settings import Settings
+from schemas.tracing import tracing
 
 # Put together here, so that no line of this file shows it in a traceback.
 SECRET = "-".join(["hush"] * 2)
@@ -66,3 +70,38 @@ def test_an_absent_broker_is_one_line(capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert "the broker does not answer: Unable connect to node with id 0" in lines[0]
+
+
+def test_a_line_shows_its_job_and_trace_whole_to_programs_and_short_to_people(capsys):
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    said = {}
+    for form in ("json", "human"):
+        configure(settings(form), "sink")
+        with tracing("yearly", parent):
+            structlog.get_logger("test").info("batch stored")
+        said[form] = capsys.readouterr().err
+    line = orjson.loads(said["json"])
+    assert (line["job_id"], line["trace_id"]) == ("yearly", "4bf92f3577b34da6a3ce929d0e0e4736")
+    assert "job_id=yearly" in said["human"]
+    assert "trace=4bf92f35" in said["human"]
+    assert "4bf92f3577" not in said["human"]
+
+
+@pytest.mark.parametrize("where", ["main", "thread"])
+def test_an_exception_that_nobody_catches_is_one_line(where):
+    faulty = "raise ValueError('nobody catches this')"
+    thread = f"import threading; t = threading.Thread(target=exec, args=({faulty!r},)); t.start(); t.join()"
+    program = (
+        "from ops.logs import configure; from schemas.settings import Settings; "
+        "configure(Settings(_env_file=None, log_format='json'), 'sink'); "
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program + (faulty if where == "main" else thread)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    (line,) = (orjson.loads(line) for line in done.stderr.splitlines())
+    assert (line["event"], line["level"], line["service"]) == ("uncaught exception", "critical", "sink")
+    assert "ValueError: nobody catches this" in line["exception"]

@@ -1,11 +1,14 @@
 """What `riskflow up` gives its services."""
 
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from ops.services import _check_risks_file, services
+from ops.stack.registry import ProcessMark, StackState, at_servers
+from schemas.broker import client_options
 from schemas.errors import InvalidSettings
 from schemas.settings import Settings, load_settings
 
@@ -61,6 +64,53 @@ def test_services_read_the_settings_of_up_again_wherever_they_run(monkeypatch, t
     assert "open-sesame" not in repr(reporter)
 
 
+def test_what_a_stack_tells_its_services_takes_back_logins_and_certificates_of_other_servers(
+    monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(
+        "DATABASE_SSLMODE=require\nKAFKA_SSL_CAFILE=nosuch.pem\nKAFKA_SASL_MECHANISM=PLAIN\nBATCH_SIZE=7\n"
+    )
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("KAFKA_SASL_USERNAME", "somebody")
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", "of another broker")
+    url = "postgresql://riskflow:secret@127.0.0.1:2345/riskflow"
+    stack = StackState(
+        supervisor=ProcessMark.of(os.getpid()),
+        processes={},
+        data_dir=tmp_path,
+        kafka_bootstrap_servers="127.0.0.1:1234",
+        database_url=url,
+    )
+    for name, value in stack.environment().items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert client_options(settings, "test") == {
+        "bootstrap_servers": "127.0.0.1:1234",
+        "client_id": "riskflow-test",
+        "security_protocol": "PLAINTEXT",
+    }
+    assert (settings.dsn, settings.batch_size) == (url, 7)
+
+
+def test_a_stack_of_its_own_is_spoken_to_without_the_logins_of_another_server(tmp_path):
+    other = Settings(
+        _env_file=None,
+        database_host="elsewhere",
+        database_sslmode="require",
+        kafka_security_protocol="SASL_PLAINTEXT",
+        kafka_sasl_username="somebody",
+        kafka_sasl_password=SecretStr("of another broker"),
+        reports_dir=tmp_path,
+    )
+    here = at_servers(other, "127.0.0.1:1234", "postgresql://me@127.0.0.1/d")
+    assert client_options(here, "test")["security_protocol"] == "PLAINTEXT"
+    assert here.dsn == "postgresql://me@127.0.0.1/d"
+    assert here.kafka_sasl_password is None
+    assert here.reports_dir == tmp_path
+    assert at_servers(other, "127.0.0.1:1234").dsn == other.dsn
+
+
 def test_up_says_once_that_the_file_of_edges_cannot_be_used(tmp_path):
     file = tmp_path / "risks.toml"
     file.write_text("[flood]\nedges = [1]\n")
@@ -69,3 +119,24 @@ def test_up_says_once_that_the_file_of_edges_cannot_be_used(tmp_path):
     with pytest.raises(InvalidSettings, match=r"RISKS_FILE: .*nosuch"):
         _check_risks_file(Settings(_env_file=None, risks_file=tmp_path / "nosuch.toml"))
     _check_risks_file(Settings(_env_file=None))
+
+
+def test_each_process_of_up_has_a_health_port_of_its_own():
+    started = services(Settings(_env_file=None, health_port=9464, parallel_workers=2))
+    ports = {name: each.environment(name)["HEALTH_PORT"] for each in started for name in each.instances()}
+    assert ports == {
+        "sink": "9464",
+        "producers": "9465",
+        "reporter": "9466",
+        "worker-1": "9467",
+        "worker-2": "9468",
+    }
+    for each in services(Settings(_env_file=None)):
+        assert not each.health_ports()
+        assert "HEALTH_PORT" not in each.environment(each.name)
+
+
+def test_a_health_port_that_leaves_no_room_for_all_processes_is_refused():
+    services(Settings(_env_file=None, health_port=65_531, parallel_workers=2))
+    with pytest.raises(InvalidSettings, match="HEALTH_PORT: the services take the ports up to 65536"):
+        services(Settings(_env_file=None, health_port=65_532, parallel_workers=2))

@@ -62,6 +62,19 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(monkeypatch, name, value,
     assert said in refusal(monkeypatch, **{name: value})
 
 
+@pytest.mark.parametrize(("month", "day", "days"), [("2", "30", 29), ("2", "31", 29), ("4", "31", 30)])
+def test_a_schedule_on_a_day_that_no_year_has_is_refused(monkeypatch, month, day, days):
+    said = refusal(monkeypatch, HAZARD_SCHEDULE_MONTH=month, HAZARD_SCHEDULE_DAY=day)
+    assert f"HAZARD_SCHEDULE_MONTH/HAZARD_SCHEDULE_DAY: month {month} never has a day {day}" in said
+    assert f"allowed are days 1 to {days}" in said
+
+
+def test_a_schedule_may_be_on_the_day_of_leap_years(monkeypatch):
+    monkeypatch.setenv("PROBABILITY_SCHEDULE_MONTH", "2")
+    monkeypatch.setenv("PROBABILITY_SCHEDULE_DAY", "29")
+    assert load_settings().probability_schedule_day == 29
+
+
 def test_every_wrong_setting_is_named_at_once(monkeypatch):
     said = refusal(monkeypatch, BATCH_SIZE="0", DATABASE_PORT="99999")
     assert "BATCH_SIZE" in said
