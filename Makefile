@@ -1,5 +1,6 @@
 # make demo    a broker, a database, climate jobs on real records and reports of drawn schools, from nothing
 # make test    every check that CI runs
+# make faults  jobs disturbed on real brokers and a real database; ONLY=a,b BROKER=kafka RANDOM=50 SEED=1 WRITE=file
 # make install .venv with riskflow and its tools; the other targets call it
 # make lint    style, types and the arrows between the packages
 
@@ -7,7 +8,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install demo test lint format
+.PHONY: install demo test faults lint format
 
 install: $(VENV)/installed
 
@@ -26,6 +27,10 @@ demo: install
 
 test: lint
 	$(BIN)/python -m pytest
+
+faults: install
+	@PYTHONPATH=tests $(BIN)/python -m faults $(if $(ONLY),--only $(ONLY)) $(if $(BROKER),--broker $(BROKER)) \
+		$(if $(RANDOM),--random $(RANDOM)) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write $(WRITE))
 
 lint: install
 	$(BIN)/ruff check
