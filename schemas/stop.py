@@ -38,18 +38,23 @@ def stop_on_signal(pulse: Pulse) -> asyncio.Event:
             return
         stop.set()
         pulse.stopping()
-        # A thread, because what holds the end up may be the event loop itself, or a thread that it waits for.
-        leaving = threading.Timer(LEAVE_SECONDS, _leave)
-        leaving.daemon = True
-        leaving.start()
+        leave_within(LEAVE_SECONDS)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, heed)
     return stop
 
 
-def _leave() -> None:
-    log.warning("not finished in time; what is held comes again at the next start", seconds=LEAVE_SECONDS)
+def leave_within(seconds: float) -> None:
+    """End the process with 0 after so many seconds, if it still lives then."""
+    # A thread, because what holds the end up may be the event loop itself, or a thread that it waits for.
+    leaving = threading.Timer(seconds, _leave, (seconds,))
+    leaving.daemon = True
+    leaving.start()
+
+
+def _leave(seconds: float) -> None:
+    log.warning("not ended in time; what is held, if anything, comes again at the next start", seconds=seconds)
     logging.shutdown()
     os._exit(os.EX_OK)
 

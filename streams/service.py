@@ -19,7 +19,7 @@ from schemas.errors import Unavailable
 from schemas.pulse import Loop, Pulse, beating
 from schemas.settings import Settings
 from schemas.start import open_pool
-from schemas.stop import stop_on_signal
+from schemas.stop import leave_within, stop_on_signal
 from streams import models
 from streams.agent import WINDOW, Agent
 from streams.app import EXIT_CRASHED, App, attach, create_app, end_process, require_compiled_iterator
@@ -38,6 +38,8 @@ AGENTS = 2
 FINISH_SECONDS = 7.0
 """How long what is held may take after a stop; with the goodbyes less than a supervisor's 10 s (expert
 assumption)."""
+EXIT_SECONDS = 2.0
+"""How long the interpreter may take to end (expert assumption)."""
 CLOSE_SECONDS = 1.0
 """How long the database may take to say goodbye (expert assumption)."""
 
@@ -67,6 +69,8 @@ async def run(settings: Settings, data_dir: Path, pulse: Pulse | None = None) ->
                 await _work(app, pool, tables, stop, pulse, loop, limit)
             finally:
                 await _close(pool)
+        # Nothing is held any more; only threads of libraries may still keep the interpreter.
+        leave_within(EXIT_SECONDS)
     except Unavailable:
         if not stop.is_set():
             raise
