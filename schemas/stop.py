@@ -54,7 +54,7 @@ def leave_within(seconds: float) -> None:
 
 
 def _leave(seconds: float) -> None:
-    log.warning("not ended in time; what is held, if anything, comes again at the next start", seconds=seconds)
+    log.warning("not ended in time; what is held comes again at the next start", seconds=seconds)
     logging.shutdown()
     os._exit(os.EX_OK)
 
