@@ -1,1 +1,1 @@
-"""Topics to tables: acceptor of triggers, sink of results."""
+"""Topics to tables and people: acceptor of triggers, sinks of results, reports and their delivery."""

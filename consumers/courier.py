@@ -19,7 +19,7 @@ from consumers.verdict import CannotSend, NotHandedOver, ReportIsGone, Verdict
 from schemas.database import session
 from schemas.faults import is_passing
 from schemas.leadership import leads
-from schemas.metrics import DELIVERIES, DELIVERY_SECONDS, ERRORS, leading
+from schemas.metrics import DELIVERIES, DELIVERY_SECONDS, ERRORS, leading, stands_by
 from schemas.pauses import pause
 from schemas.pulse import Pulse
 from schemas.settings import Settings, environment
@@ -55,6 +55,7 @@ class Courier:
         self._environ = environment() if environ is None else environ
         self._wake = asyncio.Event()
         self._loop = (pulse or Pulse()).loop("courier")
+        stands_by("courier")
         self._untouched: list[Parcel] = []
 
     async def run(self, stop: asyncio.Event) -> None:

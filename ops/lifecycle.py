@@ -164,7 +164,7 @@ async def _why_not(connection: asyncpg.Connection, job: asyncpg.Record) -> str |
     if _is_refused(job):
         return (
             f"job {job_id} was refused, so there is nothing to resume: {job['error_message']}; mend the "
-            "cause, then: riskflow dlq list --topic risk.triggers.v1"
+            "cause and trigger it again, or replay its letter: riskflow dlq list --topic risk.triggers.v1"
         )
     if not job["job_seq"]:
         return f"job {job_id} is of the system before riskflow; trigger a new one"

@@ -1,1 +1,1 @@
-"""Tables and clock to topics: publisher, NOTIFY bridge, chunk dispatcher."""
+"""Tables and clock to topics: publisher, NOTIFY bridge, scheduler, chunk dispatcher; a client for others."""

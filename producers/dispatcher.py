@@ -20,7 +20,7 @@ from producers.work import Work
 from schemas.database import session
 from schemas.faults import is_passing
 from schemas.leadership import PATIENT_IDLE_LIMIT, leads
-from schemas.metrics import ERRORS, leading
+from schemas.metrics import ERRORS, leading, stands_by
 from schemas.pauses import pause
 from schemas.pulse import Pulse
 from schemas.settings import Settings
@@ -73,6 +73,7 @@ class Dispatcher:
         self._offsets = offsets
         self._wake = asyncio.Event()
         self._loop = (pulse or Pulse()).loop("dispatcher")
+        stands_by("dispatcher")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`; an absent database or broker is waited for."""

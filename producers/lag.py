@@ -61,10 +61,18 @@ log = structlog.get_logger(__name__)
 _JOBS = "SELECT status, count(*) FROM batch_job_logs GROUP BY status"
 _OPEN = """
     SELECT j.job_id, j.total_grids AS total, j.processed_grids AS processed, j.failed_grids AS failed,
-           extract(epoch FROM clock_timestamp() - coalesce(
-               (SELECT max(o.recorded_at) FROM batch_job_outcomes o WHERE o.job_id = j.job_id), j.started_at
-           ))::float8 AS idle
-    FROM batch_job_logs j WHERE j.status IN ('pending', 'running') ORDER BY j.job_seq LIMIT $1
+           CASE WHEN EXISTS (
+               SELECT FROM batch_job_logs a JOIN batch_job_chunks c USING (job_id)
+               WHERE a.status IN ('pending', 'running') AND a.job_seq < j.job_seq AND c.kinds_left > 0
+                 AND (a.job_type = 'weekly') = (j.job_type = 'weekly'))
+           THEN 0 ELSE extract(epoch FROM clock_timestamp() - greatest(
+               j.started_at, j.resumed_at,
+               (SELECT max(c.sent_at) FROM batch_job_chunks c WHERE c.job_id = j.job_id),
+               (SELECT max(o.recorded_at) FROM batch_job_outcomes o WHERE o.job_id = j.job_id),
+               (SELECT max(t.changed_at) FROM batch_job_tenants t WHERE t.job_id = j.job_id)
+           ))::float8 END AS idle
+    FROM batch_job_logs j WHERE j.status IN ('pending', 'running') AND j.job_seq > 0
+    ORDER BY j.job_seq LIMIT $1
 """
 _OUTBOX = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
 STATUSES = ("pending", "running", "completed", "completed_with_failures", "failed", "cancelled")

@@ -1,4 +1,4 @@
-"""The producers' process: bridge and dispatcher on one producer, and the scheduler."""
+"""The producers' process: bridge and dispatcher on one producer, the scheduler, and the gauges of lag."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ JOB_CELLS = Gauge(
 )
 JOB_IDLE_SECONDS = Gauge(
     "riskflow_job_idle_seconds",
-    "Seconds since the last outcome of an open job, or since its acceptance",
+    "Seconds since an open job was accepted, sent or recorded something; 0 behind another",
     ["job_id"],
     registry=REGISTRY,
 )
@@ -161,6 +161,11 @@ def leading(role: str) -> Iterator[None]:
         yield
     finally:
         LEADER.labels(role).set(0)
+
+
+def stands_by(role: str) -> None:
+    """Show that this process may lead and does not, so that nobody's lead is seen from the start."""
+    LEADER.labels(role).set(0)
 
 
 def count_rows(table: str, status: str) -> None:

@@ -121,8 +121,8 @@ JOB_EVENTS = Topic(
     1,
     14 * DAY_MS,
     MIB,
-    ("sink", "acceptor", "renderer", "delivery"),
-    ("renderer", "cli", "web page"),
+    ("sink", "acceptor", "renderer", "delivery", "bridge", "scheduler", "cli"),
+    ("renderer", "cli"),
 )
 REPORTS = Topic(
     "risk.reports.v1", "org_id", ReportReady, WORK_PARTITIONS, 14 * DAY_MS, MIB, ("renderer",), ("delivery",)

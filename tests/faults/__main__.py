@@ -60,13 +60,16 @@ async def main() -> int:
     """Perform what was asked for; the exit code."""
     told = arguments()
     rows: list[Row] = []
+    if told.random and (fault := why_missing()) is not None:
+        CONSOLE.print(f"random sequences need Apache Kafka: {fault}")
+        return 1
     async with Stage() as stage:
         cells = chance.CELLS if told.random else told.cells
         CONSOLE.print(f"drawing {cells:,} cells and computing them undisturbed ...")
         await stage.grid(cells)
         for fault, kind in chosen(told):
             rows.append(await shown(stage, fault, kind, cells))
-        if told.random and why_missing() is None:
+        if told.random:
             rows.append(await by_chance(stage, told.random, told.seed))
         version = await postgres_version(stage.postgres.database_url("postgres"))
         CONSOLE.print(terminal_table(rows))

@@ -275,10 +275,10 @@ async def test_impossible_days_are_missing_and_listed_on_request(
     listed = (tmp_path / "bad.csv").read_text().splitlines()
     assert listed[0] == "file,line,column,value,reason"
     assert sorted(line for line in listed[1:] if ",rh," not in line) == [
-        "days.csv,2,tmax,-999,-999 is outside -95 to 60 degC",
+        "days.csv,2,tmax,-999,'-999 is outside -95 to 60 degC",
         "days.csv,3,tmax,1,tmax 1 is lower than tmin 2 degC",
         "days.csv,3,tmin,2,tmax 1 is lower than tmin 2 degC",
-        "days.csv,4,precip,-1,-1 is outside 0 to 2000 mm",
+        "days.csv,4,precip,-1,'-1 is outside 0 to 2000 mm",
     ]
     row = await connection.fetchrow("SELECT tamax, tamin, rn, rhm FROM climate_data")
     assert tuple(row) == (10.0, pytest.approx(-3 / 30), 28.0, None)
