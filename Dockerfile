@@ -4,6 +4,7 @@ ARG PYTHON=3.13-slim-trixie
 FROM python:${PYTHON} AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_CACHE_DIR=/var/cache/pip \
     PIP_ROOT_USER_ACTION=ignore
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY schemas schemas
@@ -13,7 +14,7 @@ COPY consumers consumers
 COPY ops ops
 # Wheels only: nothing is compiled, here or later. Versions are those of constraints.txt.
 # hadolint ignore=DL3013
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip wheel --only-binary=:all: --constraint constraints.txt --wheel-dir /wheels '.[netcdf]' \
     && python -m venv --without-pip /opt/riskflow \
     && pip --python /opt/riskflow/bin/python install --no-index --find-links /wheels 'riskflow[netcdf]' \
