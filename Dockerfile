@@ -12,8 +12,8 @@ COPY producers producers
 COPY streams streams
 COPY consumers consumers
 COPY ops ops
-# Wheels only: nothing is compiled, here or later. Versions are those of constraints.txt.
-# hadolint ignore=DL3013
+# Wheels only: nothing is compiled, here or later. Versions are those of constraints.txt; the cache is a mount.
+# hadolint ignore=DL3013,DL3042
 RUN --mount=type=cache,target=/var/cache/pip \
     pip wheel --only-binary=:all: --constraint constraints.txt --wheel-dir /wheels '.[netcdf]' \
     && python -m venv --without-pip /opt/riskflow \
