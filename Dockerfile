@@ -4,7 +4,6 @@ ARG PYTHON=3.13-slim-trixie
 FROM python:${PYTHON} AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    PIP_CACHE_DIR=/var/cache/pip \
     PIP_ROOT_USER_ACTION=ignore
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY schemas schemas
@@ -15,7 +14,7 @@ COPY ops ops
 # Wheels only: nothing is compiled, here or later. Versions are those of constraints.txt; the cache is a mount.
 # hadolint ignore=DL3013,DL3042
 RUN --mount=type=cache,target=/var/cache/pip \
-    pip wheel --only-binary=:all: --constraint constraints.txt --wheel-dir /wheels '.[netcdf]' \
+    pip wheel --cache-dir /var/cache/pip --only-binary=:all: --constraint constraints.txt --wheel-dir /wheels '.[netcdf]' \
     && python -m venv --without-pip /opt/riskflow \
     && pip --python /opt/riskflow/bin/python install --no-index --find-links /wheels 'riskflow[netcdf]' \
     && pip --python /opt/riskflow/bin/python check
