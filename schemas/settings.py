@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     notify_channel: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = Field(
         "aiops_trigger", description="PostgreSQL channel that other systems NOTIFY"
     )
-    dead_letters_in_a_row: Annotated[int, Field(ge=1, le=10_000)] = Field(
+    dead_letters_in_a_row: Annotated[int, Field(ge=2, le=10_000)] = Field(
         20, description="dead letters without a good chunk between after which a worker ends with 78"
     )
     stalled_after_minutes: Annotated[float, Field(gt=0, le=100_000)] = Field(

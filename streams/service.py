@@ -67,6 +67,8 @@ async def run(settings: Settings, data_dir: Path, pulse: Pulse | None = None) ->
             try:
                 app, limit = create_app(settings, data_dir), settings.dead_letters_in_a_row
                 await _work(app, pool, tables, stop, pulse, loop, limit)
+            except Exception as fault:  # noqa: BLE001 - Faust's threads would keep the process, and its partitions
+                end_process(EXIT_CRASHED, fault)
             finally:
                 await _close(pool)
         # Nothing is held any more; only threads of libraries may still keep the interpreter.
@@ -142,9 +144,9 @@ async def _work(  # noqa: PLR0913, PLR0917 - what the worker is made of
         log.info("worker ready", assigned=len(app.consumer.assignment()), risk_table=tables.name)
         watching = asyncio.create_task(watch(app, agents, loop))
         await asyncio.wait({ended, stopping, watching}, return_when=asyncio.FIRST_COMPLETED)
-        watching.cancel()
-        if watching.done() and not (ended.done() or stopping.done()):
+        if app.crash_reason is None and watching.done():
             watching.result()
+        watching.cancel()
     if app.crash_reason is not None:
         end_process(EXIT_CRASHED, app.crash_reason)
     log.info("worker stopping")

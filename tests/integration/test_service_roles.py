@@ -180,8 +180,10 @@ async def test_a_requester_calls_one_function_and_nothing_else(
         """,
         roles.name("requester"),
     )
-    assert tables == []
+    # Of tenant_roles each role sees its own rows, and this one has none.
+    assert [row["oid"] for row in tables] == ["tenant_roles"]
     async with roles.login("requester") as requester:
+        assert await requester.fetch("SELECT * FROM riskflow.tenant_roles") == []
         job_id = await requester.fetchval("SELECT riskflow.request('probability')")
     row = await owner.fetchrow("SELECT topic, job_id, value FROM outbox")
     assert (row["topic"], row["job_id"]) == ("risk.triggers.v1", job_id)
@@ -243,3 +245,18 @@ async def test_granting_twice_changes_nothing_and_a_wrong_name_is_told(
         await owner.execute("SELECT riskflow.grant_service('nobody_here', 'sink')")
     with pytest.raises(asyncpg.RaiseError, match="may do more than any service"):
         await owner.execute("SELECT riskflow.grant_service(current_user::name, 'sink')")
+
+
+async def test_another_systems_role_goes_on_with_the_climate_part_of_the_job_log(
+    owner: asyncpg.Connection, roles: ServiceRoles
+):
+    role = roles.name("requester")
+    await owner.execute(f"GRANT SELECT, INSERT ON batch_job_logs TO {role}")
+    await owner.execute(f"GRANT USAGE ON SEQUENCE batch_job_logs_id_seq TO {role}")
+    async with roles.login("requester") as other:
+        assert [row["job_id"] for row in await other.fetch("SELECT job_id FROM batch_job_logs")] == ["job"]
+        await other.execute(
+            "INSERT INTO batch_job_logs (job_id, job_type, status) VALUES ('o', 'hazard', 'x')"
+        )
+    await owner.execute(f"REVOKE ALL ON batch_job_logs FROM {role}")
+    await owner.execute(f"REVOKE ALL ON SEQUENCE batch_job_logs_id_seq FROM {role}")
