@@ -138,14 +138,14 @@ class Worker:
     log: Path
 
     @classmethod
-    async def start(cls, folder: Path, stage: Stage, **environment: str) -> Worker:
-        """Start one in `folder`, which must be its own."""
+    async def start(cls, folder: Path, stage: Stage, *, before: str = "", **environment: str) -> Worker:
+        """Start one in `folder`, which must be its own; `before` is Python that runs in it first."""
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         log = folder / "log"
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", PROGRAM, str(folder / "data")),
+                *(sys.executable, "-c", before + PROGRAM, str(folder / "data")),
                 env=inherited | stage.environment | environment,
                 cwd=folder,
                 stdout=output,

@@ -106,6 +106,20 @@ async def test_a_stop_finishes_and_commits_what_both_agents_hold(stage: Stage, t
         assert (len(columns["level"]), set(columns["consecutive_absences"])) == (1000, {14})
 
 
+async def test_a_fault_beside_the_agents_ends_the_worker_for_a_new_start(
+    stage: Stage, tmp_path: Path
+) -> None:
+    fault = (
+        "from streams import service\n"
+        "async def watch(*_):\n"
+        "    raise RuntimeError('a thread is gone')\n"
+        "service.watch = watch\n"
+    )
+    worker = await Worker.start(tmp_path / "worker", stage, before=fault)
+    assert await worker.exit_code() == 3
+    assert "a thread is gone" in worker.text
+
+
 async def test_a_run_of_dead_letters_ends_the_worker_for_a_person_to_look(
     stage: Stage, tmp_path: Path
 ) -> None:
