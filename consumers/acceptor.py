@@ -12,21 +12,20 @@ import orjson
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from consumers.letters import dead_letter, plain, put
+from consumers.letters import dead_letter, put
 from consumers.plan import Plan, plan
 from consumers.weekly import WeeklyPlan, plan_weekly
 from schemas.codec import decode, encode, header, json_object
 from schemas.errors import RefusedTrigger
 from schemas.messages import Identifier, JobEvent, JobType, Trigger
 from schemas.settings import Settings
+from schemas.storable import UNKNOWN_TYPE, plain, plain_field
 from schemas.topics import ACCEPTOR_GROUP, JOB_EVENTS, TRIGGERS, Topic
 from schemas.tracing import traced, tracing
 
 __all__ = ["PLANNERS", "Acceptor", "Plan", "WeeklyPlan", "plan", "plan_weekly", "request_hash"]
 
 SOURCE = "acceptor"
-UNKNOWN_TYPE = "unknown"
-"""job_type of a refused message that names none."""
 PLANNERS: dict[JobType, Callable[[asyncpg.Connection, Trigger, Settings], Awaitable[Plan | WeeklyPlan]]] = {
     "probability": plan,
     "hazard": plan,
@@ -154,7 +153,6 @@ def told_by(record: Any) -> Told:
     """Read as much of a record as there is; the id is in the value, a header or the key, else the place."""
     value = record.value or b""
     document = json_object(value)
-    asker = document.get("requested_by")
     # jsonb holds no NUL, not even an escaped one.
     is_storable = bool(document) and b"\\u0000" not in value
     text = plain(value.decode(errors="replace"))
@@ -168,7 +166,7 @@ def told_by(record: Any) -> Told:
         job_id=job_id,
         digest=digest,
         job_type=plain(str(document.get("job_type") or UNKNOWN_TYPE)),
-        requested_by=plain(asker) if isinstance(asker, str) else None,
+        requested_by=plain_field(document, "requested_by"),
         stored=value.decode() if is_storable else orjson.dumps(text).decode(),
     )
 

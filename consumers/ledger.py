@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 import asyncpg
 import orjson
 
-from consumers.letters import plain
 from consumers.outcomes import Chunk, Outcome
 from schemas.codec import Record, encode
 from schemas.messages import JobEvent, RiskProgress
+from schemas.storable import plain
 from schemas.topics import JOB_EVENTS
 
 SOURCE = "sink"

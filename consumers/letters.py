@@ -6,21 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
-import orjson
 
-from schemas.codec import MAX_REASON, TRUE_NAMES, Record, dead_letter_headers, dead_letter_value
+from schemas.codec import Record, dead_letter_headers, dead_letter_value
+from schemas.storable import plain, storable
 from schemas.topics import BY_NAME, dead_letters
-
-_NUL = "\N{SYMBOL FOR NULL}"
 
 _PUT = """
     INSERT INTO outbox (topic, key, value, header_names, header_values) VALUES ($1, $2, $3, $4, $5)
 """
-
-
-def plain(text: str) -> str:
-    """Text that PostgreSQL takes: of bounded length and without the character NUL."""
-    return text.replace("\x00", _NUL)[:MAX_REASON]
 
 
 async def put(connection: asyncpg.Connection, records: Sequence[Record]) -> None:
@@ -32,15 +25,6 @@ async def put(connection: asyncpg.Connection, records: Sequence[Record]) -> None
         rows.append((record.topic, record.key, record.value, names, values))
     if rows:
         await connection.executemany(_PUT, rows)
-
-
-def storable(headers: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """Headers whose names PostgreSQL takes; the bridge finds those that had a NUL in one header more."""
-    names = [name for name, _ in headers]
-    if not any("\x00" in name for name in names):
-        return headers
-    kept = [(name.replace("\x00", _NUL), value) for name, value in headers]
-    return [*kept, (TRUE_NAMES, orjson.dumps(names))]
 
 
 def dead_letter(record: Any, error: BaseException) -> Record:

@@ -12,10 +12,10 @@ from urllib.parse import quote
 import asyncpg
 
 from consumers import gate
-from consumers.letters import plain
 from consumers.tenant_ledger import settle_deliveries
 from consumers.verdict import ReportIsGone
 from schemas.settings import Settings
+from schemas.storable import plain
 from schemas.tenants import STUDENT_RISKS, Tenant
 
 CHANNEL = "riskflow_deliveries"

@@ -1,4 +1,4 @@
-"""Tenants whose report waited for a newer job that will never have one, told of again."""
+"""Tenants whose report waited for another job that will never have one, told of again."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ SOURCE = "recall"
 LOOK_SECONDS = 30.0
 """How often is looked, and how long a tenant is given until it is told of again (expert assumption)."""
 
-# The newer job has failed, or somebody has deleted or cancelled it: nobody tells the renderer.
+# The other job has failed, or somebody has deleted or cancelled it: nobody tells the renderer. A job that
+# was resumed is newer than one that replaced rows of its run before; those have no rank until all are in.
 _RECALL = """
     WITH waiting AS (
         SELECT t.job_id, t.org_id FROM batch_job_tenants t JOIN batch_job_logs j USING (job_id)
         WHERE t.state = 'stored' AND t.ended_at IS NULL AND j.status <> 'cancelled'
           AND t.changed_at < clock_timestamp() - make_interval(secs => $1)
           AND EXISTS (SELECT FROM student_risk_metrics m
-                      WHERE (m.org_id, m.report_date) = (t.org_id, t.report_date) AND m.job_seq > j.job_seq)
+                      WHERE (m.org_id, m.report_date) = (t.org_id, t.report_date)
+                        AND (m.job_seq > j.job_seq OR m.rank IS NULL))
           AND NOT EXISTS (SELECT FROM batch_job_tenants n JOIN batch_job_logs o USING (job_id)
                           WHERE (n.org_id, n.report_date) = (t.org_id, t.report_date)
-                            AND n.state = 'pending' AND n.ended_at IS NULL AND o.job_seq > j.job_seq
+                            AND n.state = 'pending' AND n.ended_at IS NULL AND o.job_id <> j.job_id
                             AND o.status IN ('pending', 'running'))
         FOR NO KEY UPDATE OF t SKIP LOCKED
     )
@@ -64,7 +66,7 @@ async def run(settings: Settings, stop: asyncio.Event, pulse: Pulse | None = Non
 
 
 async def recall(connection: asyncpg.Connection, after: float = LOOK_SECONDS) -> None:
-    """Announce stored tenants again whose rows a newer job has changed without getting to its end.
+    """Announce stored tenants again whose rows another job has changed without getting to its end.
 
     Args:
         connection: Inside a transaction.

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 import asyncpg
 
-from consumers.letters import plain, put
+from consumers.letters import put
 from schemas.codec import Record, encode
 from schemas.messages import JobEvent
+from schemas.storable import plain
 from schemas.topics import JOB_EVENTS
 
 SOURCE = "tenant-ledger"

@@ -11,12 +11,13 @@ import asyncpg
 import structlog
 
 from consumers import gate, ledger, tenant_ledger, tenant_rows
-from consumers.letters import dead_letter, plain, put
+from consumers.letters import dead_letter, put
 from consumers.tenant_ledger import TenantEnd
 from consumers.tenant_rows import TenantKey
 from consumers.weekly import KIND
 from schemas.codec import Record, decode, header, json_object
 from schemas.errors import InvalidMessage
+from schemas.storable import plain
 from schemas.tenant_messages import TenantMetrics
 from schemas.topics import TENANT_METRICS, TENANT_SINK_GROUP, Topic
 

@@ -14,6 +14,8 @@ from schemas.errors import RiskflowError, Unavailable
 from schemas.settings import Settings, load_settings
 from schemas.start import REFUSALS, refusal
 
+BUSY = "is busy: another job, a load, or a stopped service holds what this command needs; try again"
+
 
 def client_settings() -> Settings:
     """Settings of a command that a person types.
@@ -62,10 +64,8 @@ async def database(settings: Settings, application: str) -> AsyncIterator[asyncp
         ) from None
     except asyncpg.InsufficientPrivilegeError as error:
         raise RiskflowError(f"database {settings.database_label}: {error}; {_remedy(error)}") from None
-    except asyncpg.LockNotAvailableError:
-        raise Unavailable(
-            f"database {settings.database_label} is busy: a load or another job packs its months; try again"
-        ) from None
+    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+        raise Unavailable(f"database {settings.database_label} {BUSY}") from None
     except Exception as error:
         if not connection.is_closed():
             raise

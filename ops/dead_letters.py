@@ -13,7 +13,7 @@ import orjson
 from rich.console import Console
 
 from ops import replay
-from ops.context import database
+from ops.context import BUSY, database
 from ops.letters import Letter, Mark, marks, read_all, read_one, source_topics
 from schemas.errors import RiskflowError
 from schemas.messages import now
@@ -59,7 +59,7 @@ class Filter:
         return (
             (self.reason is None or self.reason.casefold() in letter.reason.casefold())
             and (self.job is None or letter.job_id == self.job)
-            and (self.since is None or letter.written_at >= self.since)
+            and (self.since is None or (letter.written_at is not None and letter.written_at >= self.since))
         )
 
 
@@ -113,9 +113,9 @@ async def show_list(settings: Settings, out: Console, wanted: Filter, limit: int
         return
     for letter, mark in found[-limit:]:
         told = f"  {mark.action} by {mark.by} {_time(mark.at)}" if mark else ""
-        job = f"  job {letter.job_id}" if letter.job_id else ""
+        job = f"  job {_line(letter.job_id)}" if letter.job_id else ""
         _say(out, f"{letter.id}  {_time(letter.written_at)}{job}{told}", style="bold")
-        _say(out, f"    {_plain(letter.reason)[:SHOWN_REASON]}")
+        _say(out, f"    {_line(letter.reason)[:SHOWN_REASON]}")
     if len(found) > limit:
         _say(out, f"the latest {limit} of {len(found)}; --limit shows more")
 
@@ -143,7 +143,7 @@ async def show_one(settings: Settings, out: Console, name: str) -> None:
     for fact, value in facts.items():
         _say(out, f"{fact:>10}  {_plain(value)}")
     for header, content in letter.headers:
-        _say(out, f"{'header':>10}  {_plain(header)}: {text_of(content)}")
+        _say(out, f"{'header':>10}  {_line(header)}: {text_of(content)}")
     _say(out, f"{'value':>10}  {value_of(letter.value)}")
 
 
@@ -173,10 +173,11 @@ async def act(  # noqa: PLR0913, PLR0917 - what, on which, how
             ask(f"{action.verb} {len(letters)} letters, {letters[0].id} to {letters[-1].id}?")
         for letter in letters:
             try:
-                _say(out, f"{letter.id}: {await action.take(connection, letter)}")
-            except RiskflowError as error:
+                _say(out, f"{letter.id}: {_line(await action.take(connection, letter))}")
+            except (RiskflowError, asyncpg.LockNotAvailableError) as error:
                 failed += 1
-                _say(out, f"{letter.id}: not {action.verb}{_past(action.verb)}: {error}")
+                why = str(error) if isinstance(error, RiskflowError) else f"the database {BUSY}"
+                _say(out, f"{letter.id}: not {action.verb}{_past(action.verb)}: {_line(why)}")
     if failed:
         raise RiskflowError(f"{failed} of {len(letters)} letters were left as they are")
 
@@ -197,7 +198,10 @@ def moment_of(text: str) -> datetime:
         RiskflowError: It is neither.
     """
     if span := re.fullmatch(r"(\d{1,6})([mhd])", text.strip()):
-        return now() - timedelta(**{_UNITS[span[2]]: int(span[1])})
+        try:
+            return now() - timedelta(**{_UNITS[span[2]]: int(span[1])})
+        except OverflowError:
+            raise RiskflowError(f"--since {text!r} is before the first year; write fewer") from None
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -222,22 +226,31 @@ def text_of(content: bytes | None) -> str:
 def value_of(value: bytes | None) -> str:
     """A value for reading: JSON with indents where it is JSON."""
     try:
-        return orjson.dumps(orjson.loads(value or b""), option=orjson.OPT_INDENT_2).decode()
-    except orjson.JSONDecodeError:
+        document = orjson.loads(value or b"")
+        return _plain(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # the second: nested too deeply to be written
         return text_of(value)
 
 
 def _plain(text: str) -> str:
     """Without the characters that steer a terminal; a letter may hold anything."""
-    return "".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in text)
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
+def _line(text: str) -> str:
+    """As `_plain`, and in one line, so that no letter can write a line of the list."""
+    return _plain(text).replace("\n", "\\n")
 
 
 def _past(verb: str) -> str:
     return "ped" if verb.endswith("p") else "ed"
 
 
-def _time(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+def _time(at: datetime | None) -> str:
+    return "at an unknown time" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
 def _say(out: Console, sentence: str, style: str | None = None) -> None:

@@ -52,8 +52,9 @@ def cancel_job(job_id: JobId, yes: Yes = False) -> None:
 def resume_job(job_id: JobId) -> None:
     """Compute what a cancelled job lacks, or again what has failed of one that has ended.
 
-    The job takes a new place in the order: its rows replace those of jobs
-    accepted since it began.
+    The job takes a new place in the order: rows that are computed now replace
+    those of jobs accepted since. What was done before and has been replaced
+    meanwhile stays replaced; `riskflow jobs show` counts it.
     """
     asyncio.run(resume(client(), job_id, console()))
 

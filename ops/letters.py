@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from schemas.topics import BY_NAME, DEAD_LETTER_SUFFIX, SOURCES, dead_letters
 QUIET_SECONDS = 20.0
 """How long a broker may send nothing of what it says it has (expert assumption)."""
 POLL_MS = 500
+UNDATED = datetime.fromtimestamp(0, UTC)
+"""Where a letter whose time cannot be read stands in the order and among the marks."""
 
 _MARKS = """
     SELECT topic, partition, "offset" AS position, written_at, action, marked_by, marked_at
@@ -45,13 +48,13 @@ class Letter:
     """A dead letter: the record as it was, and why it came here.
 
     `topic` is the record's own; `partition` and `offset` are the letter's place in the topic's dead
-    letters, `source` the record's own place there.
+    letters, `source` the record's own place there; `written_at` is None where no calendar has such a time.
     """
 
     topic: str
     partition: int
     offset: int
-    written_at: datetime
+    written_at: datetime | None
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]] = field(repr=False)
@@ -68,7 +71,7 @@ class Letter:
     @property
     def place(self) -> tuple[str, int, int, datetime]:
         """Key of its mark."""
-        return self.topic, self.partition, self.offset, self.written_at
+        return self.topic, self.partition, self.offset, self.written_at or UNDATED
 
     @property
     def job_id(self) -> str | None:
@@ -106,7 +109,7 @@ def letter_of(record: Any) -> Letter:
         topic=record.topic.removesuffix(DEAD_LETTER_SUFFIX),
         partition=record.partition,
         offset=record.offset,
-        written_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        written_at=_moment(record.timestamp),
         key=record.key,
         value=record.value,
         headers=headers[:begin],
@@ -140,11 +143,12 @@ def place_of(text: str) -> tuple[str, int, int]:
     """
     topic, _, rest = text.partition("/")
     partition, _, offset = rest.partition("/")
-    if not (partition.isdecimal() and offset.isdecimal()):
+    numbers = _number(partition), _number(offset)
+    if numbers[0] is None or numbers[1] is None:
         raise RiskflowError(
             f"{text} names no dead letter; write TOPIC/PARTITION/OFFSET as in: riskflow dlq list"
         )
-    return source_topics(topic)[0], int(partition), int(offset)
+    return source_topics(topic)[0], numbers[0], numbers[1]
 
 
 async def read_all(settings: Settings, topics: Iterable[str]) -> list[Letter]:
@@ -160,7 +164,8 @@ async def read_all(settings: Settings, topics: Iterable[str]) -> list[Letter]:
         await consumer.seek_to_beginning(*places)
         found = await _read(consumer, await consumer.end_offsets(places))
     return sorted(
-        found, key=lambda letter: (letter.written_at, letter.topic, letter.partition, letter.offset)
+        found,
+        key=lambda letter: (letter.written_at or UNDATED, letter.topic, letter.partition, letter.offset),
     )
 
 
@@ -256,4 +261,12 @@ async def _read(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> 
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.lstrip("-").isdecimal() else None
+    return int(text) if text and re.fullmatch(r"-?[0-9]{1,19}", text) else None
+
+
+def _moment(milliseconds: int | None) -> datetime | None:
+    """A record's time; any program may write any 64-bit number there, and an old format has none."""
+    try:
+        return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None

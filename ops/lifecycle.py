@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import asyncpg
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from consumers import gate, reopening
 from consumers.ledger import OPEN, events
 from consumers.letters import put
 from consumers.reopening import Place
 from ops import weekly_jobs
+from ops.renewal import tell_again
 from schemas.errors import RiskflowError
 
 WEEKLY = "weekly"
+TRIES = 3
+"""Times that a change is tried which PostgreSQL ends because of a deadlock (expert assumption)."""
 
 _FIND = """
     SELECT job_id, job_type, job_seq, status, error_message, chunks_total, total_grids, report_date,
@@ -68,8 +72,18 @@ class Resumed:
     reopened: int
     from_start: bool
     chunks_left: int
+    """Chunks or parts to be computed, none of tenants that have ended."""
 
 
+# Whoever sends reports locks the deliveries of several tenants in an order of its own.
+_again = retry(
+    retry=retry_if_exception_type(asyncpg.DeadlockDetectedError),
+    stop=stop_after_attempt(TRIES),
+    reraise=True,
+)
+
+
+@_again
 async def cancel(connection: asyncpg.Connection, job_id: str, by: str) -> Cancelled:
     """End a job: nothing more of it is sent; what still comes of it is stored and counted.
 
@@ -80,6 +94,7 @@ async def cancel(connection: asyncpg.Connection, job_id: str, by: str) -> Cancel
 
     Raises:
         RiskflowError: There is no such job, or it has ended; says how.
+        asyncpg.DeadlockDetectedError: TRIES times in a row; nothing was changed.
     """
     async with connection.transaction():
         await gate.shut(connection, job_id)
@@ -98,10 +113,12 @@ async def cancel(connection: asyncpg.Connection, job_id: str, by: str) -> Cancel
     return Cancelled(job_id, row["job_type"], *counts)
 
 
+@_again
 async def resume(connection: asyncpg.Connection, job_id: str, by: str) -> Resumed:
     """Compute what a cancelled job lacks, or the failed chunks of one that has ended.
 
-    The job takes a new place in the order: its rows replace those of jobs accepted since.
+    The job takes a new place in the order: rows that are computed now replace those of jobs accepted
+    since; what was done before and has been replaced meanwhile stays replaced.
 
     Args:
         connection: Outside a transaction; this is one.
@@ -110,6 +127,7 @@ async def resume(connection: asyncpg.Connection, job_id: str, by: str) -> Resume
 
     Raises:
         RiskflowError: There is no such job, or nothing of it can be resumed; says why.
+        asyncpg.DeadlockDetectedError: TRIES times in a row; nothing was changed.
     """
     async with connection.transaction():
         await gate.shut(connection, job_id)
@@ -117,14 +135,17 @@ async def resume(connection: asyncpg.Connection, job_id: str, by: str) -> Resume
         if reason := await _why_not(connection, job):
             raise RiskflowError(reason)
         if job["job_type"] == WEEKLY:
+            # Deliveries before tenants and jobs, as those lock them who take in a report or end one.
+            await weekly_jobs.release_deliveries(connection, job_id)
             reopened, from_start = await weekly_jobs.reopen_parts(connection, job_id), False
         else:
             reopened, from_start = await _reopen(connection, job_id)
         row = await connection.fetchrow(_RESUME, job_id, by)
+        left = row["chunks_total"] - row["chunks_done"]
         if job["job_type"] == WEEKLY:
-            await weekly_jobs.announce_again(connection, job_id)
+            left = await weekly_jobs.parts_left(connection, job_id)
+            await tell_again(connection, job_id)
         await put(connection, await events(connection, [row]))
-    left = row["chunks_total"] - row["chunks_done"]
     return Resumed(job_id, row["job_type"], row["status"], reopened, from_start, left)
 
 

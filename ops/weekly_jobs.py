@@ -9,8 +9,7 @@ from datetime import date
 import asyncpg
 
 from consumers import reopening
-from consumers.letters import plain
-from ops.renewal import tell_again
+from schemas.storable import plain
 
 # A later job's report that relies on one of these deliveries must not wait for what is never sent.
 _HAND_OVER = """
@@ -58,6 +57,10 @@ _REOPEN = """
     UPDATE batch_job_logs SET chunks_done = chunks_done - (SELECT count(*) FROM taken)
     WHERE job_id = $1 RETURNING (SELECT count(*) FROM taken)
 """
+_PARTS_LEFT = """
+    SELECT count(*) FROM batch_job_chunks c JOIN batch_job_tenants t USING (job_id, org_id)
+    WHERE c.job_id = $1 AND c.kinds_left > 0 AND t.ended_at IS NULL
+"""
 
 
 async def stop_deliveries(connection: asyncpg.Connection, job_id: str, by: str) -> None:
@@ -80,10 +83,15 @@ async def reopen_parts(connection: asyncpg.Connection, job_id: str) -> int:
     return reopened
 
 
-async def announce_again(connection: asyncpg.Connection, job_id: str) -> None:
-    """Let stored tenants be rendered, and what is rendered be delivered."""
+async def release_deliveries(connection: asyncpg.Connection, job_id: str) -> None:
+    """Let be sent what was kept back; call it before any tenant or job is locked."""
     await connection.execute(_GO_ON, job_id)
-    await tell_again(connection, job_id)
+
+
+async def parts_left(connection: asyncpg.Connection, job_id: str) -> int:
+    """Parts without an outcome of tenants that have not ended."""
+    count: int = await connection.fetchval(_PARTS_LEFT, job_id)
+    return count
 
 
 def trigger_again(report_date: date, tenants: Sequence[str]) -> str:

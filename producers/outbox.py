@@ -20,8 +20,9 @@ from aiokafka.errors import (
 from aiokafka.structs import RecordMetadata
 
 from producers.publisher import Publisher
-from schemas.codec import TRUE_NAMES, Record, encode
+from schemas.codec import TRUE_NAMES, Record, encode, json_object
 from schemas.messages import JobEvent
+from schemas.storable import UNKNOWN_TYPE, plain, plain_field, storable
 from schemas.topics import BY_NAME, JOB_EVENTS
 
 SOURCE = "bridge"
@@ -30,8 +31,6 @@ BATCH = 100
 FIRST_PAUSE = 5.0
 """Seconds until a row that the broker refuses is tried again; doubled each time (expert assumption)."""
 LONGEST_PAUSE = 600.0  # seconds (expert assumption)
-SHOWN = 2000
-"""Characters of a trigger that is too large which its failed job shows (expert assumption)."""
 
 log = structlog.get_logger(__name__)
 
@@ -71,9 +70,9 @@ class _Refusal:
 class Outbox:
     """Publishes rows for one bridge; several bridges share the rows by their locks.
 
-    A row that the broker refuses (too large, unknown topic, no right) waits aside, longer each time, so
-    that those behind it go on. It stays in the table until it is taken; a trigger that is too large for
-    its topic ends as a failed job instead, because somebody waits for it.
+    A row that the broker refuses (too large, unknown topic, no right) or that makes no record waits aside,
+    longer each time, so that those behind it go on. It stays in the table until it is taken; a
+    trigger that is too large for its topic ends as a failed job instead, because somebody waits for it.
     """
 
     def __init__(self, publisher: Publisher) -> None:
@@ -94,7 +93,7 @@ class Outbox:
         """
         async with connection.transaction():
             rows = await connection.fetch(_TAKE, BATCH, self._waiting())
-            outcomes = await self._publisher.send_all([(_record(row), None) for row in rows])
+            outcomes = await self._send(rows)
             done = [
                 (row["id"], sent.partition, sent.offset)
                 for row, sent in zip(rows, outcomes, strict=True)
@@ -111,6 +110,12 @@ class Outbox:
             log.warning("not published; kept in the outbox", rows=len(passing), error=repr(passing[0]))
         return len(done)
 
+    async def _send(self, rows: Sequence[asyncpg.Record]) -> list[RecordMetadata | BaseException]:
+        made = [_record_or_fault(row) for row in rows]
+        sent = await self._publisher.send_all([(each, None) for each in made if isinstance(each, Record)])
+        outcomes = iter(sent)
+        return [next(outcomes) if isinstance(each, Record) else each for each in made]
+
     def _waiting(self) -> list[int]:
         present = time.monotonic()
         return [number for number, refusal in self._refused.items() if refusal.due > present]
@@ -118,7 +123,7 @@ class Outbox:
     def _put_aside(
         self, rows: Sequence[asyncpg.Record], outcomes: Sequence[RecordMetadata | BaseException]
     ) -> list[BaseException]:
-        """Note what the broker refuses; returns the faults of the others, which will pass."""
+        """Note what cannot be published; returns the faults of the others, which will pass."""
         passing: list[BaseException] = []
         for row, sent in zip(rows, outcomes, strict=True):
             known = self._refused.pop(row["id"], None)
@@ -137,22 +142,22 @@ async def put(connection: asyncpg.Connection, record: Record, job_id: str | None
     Returns:
         False where the outbox has this job_id already; then nothing is written.
     """
-    names = [name for name, _ in record.headers]
-    values = [value for _, value in record.headers]
+    headers = storable(record.headers)
+    names, values = [name for name, _ in headers], [value for _, value in headers]
     row = (record.topic, record.key, record.value, names, values, job_id)
     return await connection.fetchval(_PUT, *row) is not None
 
 
 async def _refuse(connection: asyncpg.Connection, row: asyncpg.Record) -> None:
     """End a trigger that is too large as the acceptor ends one that cannot be done."""
-    value, job_id = row["value"], row["job_id"]
-    trigger = _object(value)
+    value, job_id = row["value"] or b"", row["job_id"]
+    trigger = json_object(value)
     topic = BY_NAME.get(row["topic"])
     allowed = f"; it takes {topic.max_message_bytes}" if topic else ""
     reason = f"the trigger has {len(value)} bytes, more than {row['topic']} takes{allowed}"
-    text = value.decode(errors="replace")[:SHOWN].replace("\x00", "")
+    text = plain(value.decode(errors="replace"))
     digest = hashlib.sha256(value).hexdigest()
-    job_type, asker = str(trigger.get("job_type")), str(trigger.get("requested_by"))
+    job_type, asker = plain_field(trigger, "job_type") or UNKNOWN_TYPE, plain_field(trigger, "requested_by")
     written = (job_id, job_type, asker, text, digest, reason)
     if await connection.fetchval(_REFUSE, *written) is not None:
         event = JobEvent(job_id=job_id, job_type=job_type, state="refused", message=reason)
@@ -161,18 +166,10 @@ async def _refuse(connection: asyncpg.Connection, row: asyncpg.Record) -> None:
     log.error("trigger refused", job_id=job_id, reason=reason)
 
 
-def _object(value: bytes) -> dict[str, object]:
-    try:
-        found = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _refused(row: asyncpg.Record, error: BaseException, known: _Refusal | None) -> _Refusal:
     pause = FIRST_PAUSE if known is None else min(2 * known.pause, LONGEST_PAUSE)
     log.error(
-        "the broker refuses a row of the outbox; it stays there and is tried again",
+        "a row of the outbox cannot be published; it stays there and is tried again",
         id=row["id"],
         topic=row["topic"],
         bytes=len(row["value"] or b""),
@@ -195,9 +192,23 @@ def _passes(error: BaseException) -> bool:
     )
 
 
+def _record_or_fault(row: asyncpg.Record) -> Record | BaseException:
+    try:
+        return _record(row)
+    except (TypeError, ValueError) as error:
+        return error
+
+
 def _record(row: asyncpg.Record) -> Record:
     headers = list(zip(row["header_names"], row["header_values"], strict=True))
     if headers and headers[-1][0] == TRUE_NAMES:
         *kept, (_, names) = headers
-        headers = list(zip(orjson.loads(names), [value for _, value in kept], strict=True))
+        headers = list(zip(_texts(names), [value for _, value in kept], strict=True))
     return Record(row["topic"], row["key"], row["value"], headers)
+
+
+def _texts(told: bytes) -> list[str]:
+    names = orjson.loads(told)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"header {TRUE_NAMES}: expected a JSON list of names")
+    return names

@@ -12,8 +12,9 @@ import structlog
 
 from producers.outbox import put
 from producers.schedules import Schedule, schedules
-from schemas.codec import encode
+from schemas.codec import decode, encode
 from schemas.database import session
+from schemas.errors import InvalidMessage
 from schemas.faults import is_passing
 from schemas.messages import JobEvent, Trigger
 from schemas.metrics import ERRORS
@@ -58,6 +59,10 @@ _DECIDE = """
     INSERT INTO riskflow.schedule_runs (name, due_at, job_id, missed) VALUES ($1, $2, $3, $4)
     ON CONFLICT DO NOTHING RETURNING true
 """
+_TAKE_BACK = """
+    UPDATE riskflow.schedule_runs SET job_id = $3, missed = true WHERE (name, due_at) = ($1, $2)
+"""
+_ASKED = "SELECT value FROM outbox WHERE job_id = $1"
 _MISS = """
     INSERT INTO batch_job_logs (
         job_id, job_type, status, completed_at, requested_by, trigger, report_date, error_message,
@@ -158,21 +163,27 @@ class Scheduler:
         if not await connection.fetchval(_DECIDE, due.schedule.name, due.at, trigger.job_id, missed):
             return
         if missed:
-            await self._miss(connection, due, moment)
+            await _miss(connection, due.schedule, trigger, self._reason(due, moment))
             return
-        await put(connection, encode(TRIGGERS, trigger, source=SOURCE), trigger.job_id)
+        if not await put(connection, encode(TRIGGERS, trigger, source=SOURCE), trigger.job_id):
+            await self._asked_before(connection, due)
+            return
         late = round((moment - due.at).total_seconds(), 3)
         log.info("schedule fired", schedule=due.schedule.name, job_id=trigger.job_id, seconds_late=late)
 
-    async def _miss(self, connection: asyncpg.Connection, due: Due, moment: datetime) -> None:
-        trigger, reason = due.trigger, self._reason(due, moment)
-        asked = trigger.model_dump_json(exclude_none=True)
-        about = (trigger.job_id, trigger.job_type, trigger.requested_by, asked, trigger.report_date)
-        if await connection.fetchval(_MISS, *about, reason) is not None:
-            told = {"job_id": trigger.job_id, "job_type": trigger.job_type, "message": reason}
-            event = JobEvent.model_validate(told | {"state": "refused"})
-            await put(connection, encode(JOB_EVENTS, event, source=SOURCE))
-        log.warning("schedule missed", schedule=due.schedule.name, job_id=trigger.job_id, reason=reason)
+    @staticmethod
+    async def _asked_before(connection: asyncpg.Connection, due: Due) -> None:
+        """The id is in the outbox already: well, if for what is due; else a miss under another id."""
+        trigger, name = due.trigger, due.schedule.name
+        if _is_same(trigger, await connection.fetchval(_ASKED, trigger.job_id)):
+            log.info("schedule was asked for before", schedule=name, job_id=trigger.job_id)
+            return
+        taken = trigger.model_copy(update={"job_id": f"{trigger.job_id}-taken"})
+        await connection.execute(_TAKE_BACK, name, due.at, taken.job_id)
+        log.error(
+            "the job_id of a schedule was taken by another request", schedule=name, job_id=trigger.job_id
+        )
+        await _miss(connection, due.schedule, taken, _reason_taken(due))
 
     def _reason(self, due: Due, moment: datetime) -> str:
         return (
@@ -186,6 +197,33 @@ class Scheduler:
         coming = [schedule.next_due(moment) for schedule in self._schedules if schedule.enabled]
         waits = [(due - moment).total_seconds() for due in coming if due is not None]
         return max(SHORTEST_SECONDS, min([LONGEST_SECONDS, *waits]))
+
+
+async def _miss(connection: asyncpg.Connection, schedule: Schedule, trigger: Trigger, reason: str) -> None:
+    asked = trigger.model_dump_json(exclude_none=True)
+    about = (trigger.job_id, trigger.job_type, trigger.requested_by, asked, trigger.report_date)
+    if await connection.fetchval(_MISS, *about, reason) is not None:
+        told = {"job_id": trigger.job_id, "job_type": trigger.job_type, "message": reason}
+        event = JobEvent.model_validate(told | {"state": "refused"})
+        await put(connection, encode(JOB_EVENTS, event, source=SOURCE))
+    log.warning("schedule missed", schedule=schedule.name, job_id=trigger.job_id, reason=reason)
+
+
+def _is_same(trigger: Trigger, value: bytes | None) -> bool:
+    """Whether a stored request asks for what the trigger asks for, whoever asked."""
+    try:
+        asked = decode(Trigger, value)
+    except InvalidMessage:
+        return False
+    return asked.model_copy(update={"requested_by": trigger.requested_by}) == trigger
+
+
+def _reason_taken(due: Due) -> str:
+    return (
+        f"missed: {due.schedule.name} was due {due.at:%Y-%m-%d %H:%M %Z} ({_utc(due.at)}) and was not "
+        f"fired: another request had taken its job_id {due.trigger.job_id} before; "
+        f"do it now: {_command(due.trigger)}"
+    )
 
 
 def _row(schedule: Schedule, moment: datetime) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ from streams.models.tables import RiskTables
 from streams.request import Request
 from streams.results import failed_chunk
 from streams.tracks import JobTracks
-from streams.work import Compute
+from streams.work import Compute, is_of_other_run
 
 
 class ClimateWork:
@@ -48,12 +48,14 @@ class ClimateWork:
     async def failures(
         self, key: bytes | None, value: bytes | None, error: Exception, traceparent: str | None
     ) -> list[Record]:
-        """A failure result for each kind of the chunk's job."""
+        """A failure result for each kind of the chunk's job; none of an earlier run fails the present one."""
         chunk_id = named_chunk(key, value)
         found = await find_cells(self._pool, chunk_id) if chunk_id else None
         if found is None:
             return []
         origin, kinds = found
+        if is_of_other_run(value, origin.job_seq):
+            return []
         failure = f"chunk {origin.chunk}: {error}"
         return [
             encoded(kind, failed_chunk(kind, origin, failure, self._tables), traceparent) for kind in kinds

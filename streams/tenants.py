@@ -17,7 +17,7 @@ from streams.metrics import PartOrigin, failed_part, part_metrics
 from streams.models.student_levels import StudentThresholds, student_levels
 from streams.models.students import student_metrics
 from streams.students import Reading, read_students
-from streams.work import Compute, UncomputableChunk, chunk_in_json, within_bytes
+from streams.work import Compute, UncomputableChunk, chunk_in_json, is_of_other_run, within_bytes
 
 SOURCE = "tenant-agent"
 """Who speaks, for the header ce_source."""
@@ -61,11 +61,11 @@ class TenantWork:
     async def failures(
         self, key: bytes | None, value: bytes | None, error: Exception, traceparent: str | None
     ) -> list[Record]:
-        """The failure of the part; the record's key is its tenant and names no part."""
+        """The failure of the part, of the present run only; the record's key is its tenant, names no part."""
         del key
         chunk_id = chunk_in_json(value)
         origin = await find_part(self._pool, chunk_id) if chunk_id else None
-        if origin is None:
+        if origin is None or is_of_other_run(value, origin.job_seq):
             return []
         failure = f"part {origin.part} of {origin.parts}: {error}"
         return [encoded(failed_part(origin, failure), traceparent)]

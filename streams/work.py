@@ -68,17 +68,30 @@ class Work(Protocol[C]):
     async def failures(
         self, key: bytes | None, value: bytes | None, error: Exception, traceparent: str | None
     ) -> list[Record]:
-        """Failure results of a refused record, if the ledger knows which open chunk it was."""
+        """Failure results of a refused record, if the ledger knows which open chunk it was.
+
+        None for a record of an earlier run of its job: the chunk is sent again for the present one.
+        """
 
 
 def chunk_in_json(value: bytes | None) -> str | None:
     """The chunk_id that a record's JSON still names where it cannot be decoded."""
+    named = _in_json(value, "chunk_id")
+    return named if isinstance(named, str) else None
+
+
+def is_of_other_run(value: bytes | None, job_seq: int) -> bool:
+    """Whether a record's JSON names another run of its job than `job_seq`; not where it names none."""
+    named = _in_json(value, "job_seq")
+    return isinstance(named, int) and named != job_seq
+
+
+def _in_json(value: bytes | None, field: str) -> object:
     try:
         document = orjson.loads(value or b"")
     except orjson.JSONDecodeError:
         return None
-    named = document.get("chunk_id") if isinstance(document, dict) else None
-    return named if isinstance(named, str) else None
+    return document.get(field) if isinstance(document, dict) else None
 
 
 def within_bytes(records: list[Record], content: str, setting: str) -> list[Record]:

@@ -20,4 +20,4 @@ CREATE TABLE riskflow.schedule_runs (
     decided_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (name, due_at)
 );
-COMMENT ON COLUMN riskflow.schedule_runs.missed IS 'False: the trigger of job_id went into the outbox; true: too late for that, the row of job_id says why';
+COMMENT ON COLUMN riskflow.schedule_runs.missed IS 'False: the trigger of job_id went into the outbox; true: too late for that, or its job_id was taken; the row of job_id says why';

@@ -318,6 +318,18 @@ async def test_a_message_of_the_run_before_a_resumption_is_left_to_the_one_that_
 
 
 @pytest.mark.usefixtures("worker")
+async def test_a_failure_of_the_run_before_a_resumption_does_not_fail_the_present_one(stage: Stage) -> None:
+    (chunk,) = await stage.plan("outrun", [CELLS[:1]])
+    await stage.database.execute("UPDATE batch_job_logs SET job_seq = job_seq + 99 WHERE job_id = 'outrun'")
+    await stage.send(chunk.model_copy(update={"risks": ["hail"]}))
+    await stage.send(chunk.model_copy(update={"job_seq": chunk.job_seq + 99}))
+
+    assert (await stage.results(chunk))["probability"].get("failure") is None
+    assert len(await stage.records(LETTERS, "outrun:1")) == 1
+    assert len(stage.found(PROBABILITIES.name, "outrun:1")) == 1
+
+
+@pytest.mark.usefixtures("worker")
 async def test_a_database_that_drops_its_connections_costs_no_chunk(stage: Stage) -> None:
     chunks = await stage.plan("dropped", [[cell] * 20 for cell in CELLS])
     dropped = 0

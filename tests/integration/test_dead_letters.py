@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from io import StringIO
 from itertools import product
 from types import SimpleNamespace
@@ -24,12 +25,14 @@ from flow_samples import (
 from rich.console import Console
 
 from ops import dead_letters, lifecycle
+from ops.context import BUSY
 from ops.dead_letters import Dropping, Filter, Replaying
 from ops.letters import letter_of, read_all, read_one
 from producers import chunks
 from producers.outbox import Outbox
 from producers.publisher import Publisher
-from schemas.codec import Record, dead_letter_headers, encode
+from schemas.codec import TRUE_NAMES, Record, dead_letter_headers, encode
+from schemas.database import SESSION
 from schemas.errors import RiskflowError
 from schemas.messages import Trigger
 from schemas.settings import Settings
@@ -242,6 +245,78 @@ async def test_a_dropped_letter_is_listed_no_more_and_shown_all_the_same(
     ):
         assert words in shown
     assert "\x1b" not in shown
+
+
+async def test_hostile_letters_end_no_list_and_steer_no_terminal(
+    connection: asyncpg.Connection, settings: Settings, publisher: Publisher
+) -> None:
+    del connection
+    evil = "\x9b31m\u202e\nrisk.triggers.v1/0/9"
+    headers = [("job-id", evil.encode()), (evil, b"")]
+    letter = dead_letter_headers(
+        headers, reason=evil, error=ValueError(evil), source=(TRIGGERS.name, 3, 4), timestamp=5
+    )
+    for number in ("--5", "9" * 5000):
+        told = [(name, number.encode() if name == "dlq-partition" else value) for name, value in letter]
+        await publisher.send(Record(letters_of(TRIGGERS).name, b"k", evil.encode(), told), 0)
+    out = page()
+    await dead_letters.show_list(settings, out, Filter.of(None, None, None, None), 40)
+    assert len(text(out).splitlines()) == 4
+    for offset in (0, 1):
+        await dead_letters.show_one(settings, out, f"risk.triggers.v1/0/{offset}")
+    assert "came from  risk.triggers.v1\n" in text(out)
+    assert "\\x9b31m\\u202e" in text(out)
+    assert all(each.isprintable() or each == "\n" for each in text(out))
+
+
+@pytest.mark.parametrize("timestamp", [2**63 - 1, -(2**63), None])
+def test_a_letter_whose_time_no_calendar_has_is_read_all_the_same(timestamp: int | None) -> None:
+    record = SimpleNamespace(
+        topic="risk.hazards.v1.dlq",
+        partition=0,
+        offset=2,
+        timestamp=timestamp,
+        key=None,
+        value=b"",
+        headers=(),
+    )
+    letter = letter_of(record)
+    assert (letter.written_at, letter.place[3]) == (None, datetime(1970, 1, 1, tzinfo=UTC))
+    assert Filter.of(None, None, None, None).lets(letter)
+    assert not Filter.of(None, None, None, "1d").lets(letter)
+
+
+async def test_a_trigger_with_an_odd_header_is_asked_for_again_with_it(
+    connection: asyncpg.Connection, settings: Settings, publisher: Publisher
+) -> None:
+    headers = [("nul\x00name", b"1"), (TRUE_NAMES, b"garbage")]
+    record = as_read(Trigger.model_validate(TRIGGER), headers=headers)
+    await accept(connection, settings, record)
+    await publish(connection, publisher)
+    assert "as job worded" in await act(settings, Replaying("kim"), "risk.triggers.v1/0/0")
+    await publish(connection, publisher)
+    [again] = await read_topic(settings, TRIGGERS.name)
+    assert (again.value, list(again.headers)) == (record.value, headers)
+
+
+async def test_a_letter_whose_rows_are_held_is_named_and_the_others_are_replayed(
+    connection: asyncpg.Connection,
+    settings: Settings,
+    publisher: Publisher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    triggers = [Trigger.model_validate(TRIGGER | {"job_id": name}) for name in ("held", "free")]
+    await accept(connection, settings, *map(as_read, triggers))
+    await publish(connection, publisher)
+    monkeypatch.setitem(SESSION, "lock_timeout", "100ms")
+    async with connection.transaction():
+        await connection.execute("SELECT FROM batch_job_logs WHERE job_id = 'held' FOR UPDATE")
+        said = await act(settings, Replaying("kim"), topic=TRIGGERS.name)
+    assert said.splitlines() == [
+        f"risk.triggers.v1/0/0: not replayed: the database {BUSY}",
+        "risk.triggers.v1/0/1: asked for again as job free",
+        "! 1 of 2 letters were left as they are",
+    ]
 
 
 async def test_a_name_that_leads_nowhere_is_told(settings: Settings) -> None:

@@ -11,9 +11,9 @@ import pytest
 from flow_samples import as_read
 
 from consumers.acceptor import Acceptor
-from consumers.letters import MAX_REASON
 from consumers.reader import Reader
 from ops import trigger as triggers
+from schemas.codec import MAX_REASON
 from schemas.errors import RefusedTrigger
 from schemas.messages import Trigger
 from schemas.settings import Settings

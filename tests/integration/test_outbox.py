@@ -10,13 +10,15 @@ import orjson
 import pytest
 from flow_samples import job_row, read_topic, running, until
 
+from consumers import letters
 from ops.stack.kafka import KafkaBroker
 from producers import outbox as outbox_module
 from producers import publisher as publisher_module
 from producers.bridge import Bridge
 from producers.offsets import OffsetReader
-from producers.outbox import Outbox
+from producers.outbox import Outbox, put
 from producers.publisher import Publisher
+from schemas.codec import MAX_REASON, TRUE_NAMES, Record
 from schemas.settings import Settings
 from schemas.topics import JOB_EVENTS, TRIGGERS
 
@@ -98,6 +100,69 @@ async def test_a_trigger_that_is_too_large_for_its_topic_is_a_failed_job(
     assert (event.key, orjson.loads(event.value)["state"]) == (b"large", "refused")
     row = await connection.fetchrow("SELECT published_at, answered_at FROM outbox WHERE job_id = 'large'")
     assert None not in tuple(row)
+
+
+async def test_a_row_that_makes_no_record_is_put_aside_and_the_others_go(
+    connection: asyncpg.Connection, settings: Settings, publisher: Publisher
+) -> None:
+    for told in (b"garbage", b"[]", b"[1, 2]", b"{}"):
+        await connection.execute(
+            "INSERT INTO outbox (topic, key, value, header_names, header_values) "
+            "VALUES ($1, 'bad', '{}', $2, $3)",
+            *(JOB_EVENTS.name, ["a", "b", TRUE_NAMES], [b"1", b"2", told]),
+        )
+    await put_event(connection, 2)
+    outbox = Outbox(publisher)
+    assert await outbox.publish(connection) == 1
+    assert [event.key for event in await read_topic(settings, JOB_EVENTS.name)] == [b"k"]
+    left = await connection.fetch("SELECT id FROM outbox WHERE published_at IS NULL ORDER BY id")
+    assert sorted(outbox._refused) == [row["id"] for row in left]
+    assert len(left) == 4
+
+
+async def test_headers_called_like_ours_and_names_with_nul_are_published_as_they_were(
+    connection: asyncpg.Connection, settings: Settings, publisher: Publisher
+) -> None:
+    given = [
+        [(TRUE_NAMES, b"garbage")],
+        [("a", b"1"), (TRUE_NAMES, b'["b"]')],
+        [("nul\x00name", b"2"), (TRUE_NAMES, b"[]")],
+    ]
+    for headers in given:
+        record = Record(JOB_EVENTS.name, b"k", b"{}", headers)
+        await put(connection, record)
+        await letters.put(connection, [record])
+    assert await Outbox(publisher).publish(connection) == 6
+    sent = [list(event.headers) for event in await read_topic(settings, JOB_EVENTS.name)]
+    assert sent == [headers for headers in given for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("told", "job_type", "asker"),
+    [
+        ({"job_type": "haz\x00ard", "requested_by": "k\x00im"}, "haz␀ard", "k␀im"),
+        ({"job_type": "x" * 2_000_000}, "x" * MAX_REASON, None),
+        ({"job_type": ["hazard"], "requested_by": 7}, "unknown", None),
+        ({}, "unknown", None),
+    ],
+)
+async def test_a_trigger_that_is_too_large_is_refused_whatever_it_holds(  # noqa: PLR0913, PLR0917 - fixtures
+    connection: asyncpg.Connection,
+    settings: Settings,
+    strict_publisher: Publisher,
+    told: dict[str, object],
+    job_type: str,
+    asker: str | None,
+) -> None:
+    value = orjson.dumps(told | {"risks": ["x" * STRICT_BYTES]})
+    await put(connection, Record(TRIGGERS.name, b"large", value, []), "large")
+    outbox = Outbox(strict_publisher)
+    assert [await outbox.publish(connection) for _ in range(3)] == [0, 1, 0]
+    job = await job_row(connection, "large")
+    assert job is not None
+    assert (job["status"], job["job_type"], job["requested_by"]) == ("failed", job_type, asker)
+    [event] = await read_topic(settings, JOB_EVENTS.name)
+    assert orjson.loads(event.value)["job_type"] == job_type
 
 
 async def test_apache_kafka_refuses_an_unknown_topic_and_a_large_trigger_without_holding_up_others(

@@ -103,6 +103,20 @@ async def test_a_report_whose_newer_job_has_gone_is_told_of_again_and_made(
     assert (await states(half_replaced))["older"] == "rendered"
 
 
+async def test_a_resumed_report_whose_rows_an_older_job_left_half_replaced_is_told_of_again_and_made(
+    half_replaced: asyncpg.Connection, writer: asyncpg.Connection, report_settings: Settings, pool: Pool
+) -> None:
+    await half_replaced.execute("UPDATE batch_job_logs SET job_seq = job_seq + 9 WHERE job_id = 'older'")
+    await render(writer, report_settings, pool, [told("seoul-hs", "older")])
+    assert (await states(half_replaced))["older"] == "stored"
+    assert await recalled(half_replaced) == []
+    await half_replaced.execute("UPDATE batch_job_logs SET status = 'cancelled' WHERE job_id = 'newer'")
+    assert [each.job_id for each in await recalled(half_replaced)] == ["older"]
+    await render(writer, report_settings, pool, [told("seoul-hs", "older")])
+    assert (await states(half_replaced))["older"] == "rendered"
+    assert await recalled(half_replaced) == []
+
+
 async def test_the_reporter_looks_by_itself_and_survives_a_database_that_is_away(
     half_replaced: asyncpg.Connection, report_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -208,6 +208,50 @@ async def test_an_outage_beyond_the_grace_is_a_row_that_says_what_to_do(
     )
 
 
+async def test_an_id_that_another_request_took_is_a_recorded_miss_and_the_same_request_is_none(
+    db: asyncpg.Connection, flow_settings: Settings
+) -> None:
+    await looked(db, flow_settings, NEW_YEAR - HOUR)
+    probability, hazard = "schedule-probability-2026-12-31T17:00Z", "schedule-hazard-2026-12-31T19:00Z"
+    await db.fetchval("SELECT riskflow.request('hazard', $1)", orjson.dumps({"job_id": probability}).decode())
+    await db.fetchval("SELECT riskflow.request('hazard', $1)", orjson.dumps({"job_id": hazard}).decode())
+    assert await looked(db, flow_settings, NEW_YEAR + 3 * HOUR) == [probability, hazard]
+    runs = await db.fetch("SELECT job_id, missed FROM riskflow.schedule_runs ORDER BY due_at")
+    assert [tuple(run) for run in runs] == [(f"{probability}-taken", True), (hazard, False)]
+    [job] = await misses(db)
+    assert (job["job_id"], job["job_type"], job["status"]) == (
+        f"{probability}-taken",
+        "probability",
+        "failed",
+    )
+    assert job["error_message"] == (
+        "missed: probability was due 2027-01-01 02:00 KST (2026-12-31T17:00Z) and was not fired: another "
+        f"request had taken its job_id {probability} before; do it now: riskflow trigger probability"
+    )
+    [event] = await db.fetch("SELECT value FROM outbox WHERE topic = 'risk.job-events.v1'")
+    assert orjson.loads(event["value"])["job_id"] == job["job_id"]
+    await looked(db, flow_settings, NEW_YEAR + 4 * HOUR)
+    assert len(await misses(db)) == 1
+
+
+async def test_a_request_for_another_week_or_for_some_tenants_is_not_what_was_due(
+    db: asyncpg.Connection, flow_settings: Settings
+) -> None:
+    await looked(db, flow_settings, MONDAY - HOUR)
+    weeks = {
+        MONDAY: {"report_date": "2026-11-16"},
+        MONDAY + 7 * DAY: {"report_date": "2026-11-30", "tenants": ["a"]},
+    }
+    for due, other in weeks.items():
+        asked = other | {"job_id": f"schedule-weekly-{due:%Y-%m-%dT%H:%MZ}"}
+        await db.fetchval("SELECT riskflow.request('weekly', $1)", orjson.dumps(asked).decode())
+        await looked(db, flow_settings, due)
+    assert [job["job_id"] for job in await misses(db)] == [
+        "schedule-weekly-2026-11-22T21:00Z-taken",
+        "schedule-weekly-2026-11-29T21:00Z-taken",
+    ]
+
+
 async def test_a_long_outage_fires_what_is_within_the_grace_and_records_the_rest(
     db: asyncpg.Connection, flow_settings: Settings
 ) -> None:

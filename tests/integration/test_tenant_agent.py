@@ -210,6 +210,20 @@ async def test_a_part_that_asks_for_what_cannot_be_fails_and_the_next_is_compute
 
 
 @pytest.mark.usefixtures("worker")
+async def test_a_failure_of_the_run_before_a_resumption_does_not_fail_the_present_one(stage: Stage) -> None:
+    (chunk,) = await plan_parts(stage, "outrun", "school")
+    await stage.database.execute("UPDATE batch_job_logs SET job_seq = job_seq + 99 WHERE job_id = 'outrun'")
+    record = encode(TENANT_CHUNKS, chunk, source="dispatcher")
+    value = orjson.dumps(orjson.loads(record.value) | {"timezone": "Seoul9"})
+    await stage.send_raw(b"outrun", value, record.headers, topic=TENANT_CHUNKS)
+    await send_part(stage, chunk.model_copy(update={"job_seq": chunk.job_seq + 99}))
+
+    result = await metrics(stage, chunk)
+    assert (result["job_seq"], result.get("failure")) == (chunk.job_seq + 99, None)
+    assert len(await stage.records(LETTERS, "outrun")) == 1
+
+
+@pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize(("key", "value"), [("torn", b'{"job_id": "torn", "chunk'), ("empty", None)])
 async def test_an_unreadable_part_is_a_dead_letter_and_the_next_is_computed(
     stage: Stage, key: str, value: bytes | None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date
+from io import StringIO
 from pathlib import Path
 
 import asyncpg
@@ -18,8 +21,9 @@ from deliveries_samples import (
     tenant_of,
     tenant_states,
 )
-from flow_samples import chunk_rows, job_row
+from flow_samples import chunk_rows, job_row, until
 from report_samples import NOTHING, SEOUL, store_report
+from rich.console import Console
 from test_deliveries import as_read
 from test_renderer import announced, render, told
 from weekly_samples import (
@@ -39,7 +43,8 @@ from consumers.parcel import end, take
 from consumers.reader import Reader
 from consumers.recall import recall
 from consumers.report.pool import Pool
-from ops import lifecycle
+from consumers.tenant_ledger import TenantEnd, end_tenants
+from ops import job_commands, lifecycle
 from producers import tenant_chunks
 from schemas.errors import RiskflowError
 from schemas.settings import Settings
@@ -224,3 +229,71 @@ async def test_a_weekly_job_that_has_ended_is_triggered_again_not_resumed(
     )
     with pytest.raises(RiskflowError, match=r"riskflow trigger weekly --date 2026-11-23 --tenant b$"):
         await lifecycle.resume(connection, "week", "kim")
+
+
+async def test_parts_of_tenants_that_have_ended_are_not_counted_as_still_to_be_computed(
+    connection: asyncpg.Connection, flow_settings: Settings, tmp_path: Path
+) -> None:
+    settings = weekly(flow_settings, tmp_path, "a", "b")
+    for org_id in "ab":
+        await list_students(connection, org_id, "s1", "s2", "s3")
+    await attend(connection, "a", "s1", day=date(2024, 3, 8))
+    await plan_weekly_job(connection, settings, "job")
+    await end_tenants(connection, [TenantEnd("job", "b", "failed", "its first part")])
+    await lifecycle.cancel(connection, "job", "kim")
+    out = Console(file=StringIO(), width=200)
+    await job_commands.resume(settings, "job", out)
+    assert out.file.getvalue().startswith("job runs again: 2 parts are computed. See: ")
+    assert len(await tenant_chunks.unsent(connection, 10)) == 2
+
+
+@asynccontextmanager
+async def kept_back(
+    connection: asyncpg.Connection, dsn: str, folder: Path
+) -> AsyncIterator[asyncpg.Connection]:
+    """A cancelled job with a delivery; the session of somebody who is about to resume it."""
+    await rendered(connection, folder, tenant_of(**MAIL))
+    await add_delivery(connection, parcel_of(tenant_of(**MAIL)))
+    await lifecycle.cancel(connection, "week", "kim")
+    person = await asyncpg.connect(dsn)
+    try:
+        yield person
+    finally:
+        await person.close()
+
+
+async def blocked(connection: asyncpg.Connection, session: asyncpg.Connection) -> bool:
+    return bool(await connection.fetchval("SELECT pg_blocking_pids($1) <> '{}'", session.get_server_pid()))
+
+
+async def test_whoever_resumes_a_job_waits_for_its_deliveries_before_locking_the_job(
+    connection: asyncpg.Connection, flow_settings: Settings, tmp_path: Path
+) -> None:
+    async with kept_back(connection, flow_settings.dsn, tmp_path) as person:
+        async with connection.transaction():
+            # As the intake of a later job's report does, which then may end the tenant of both.
+            await connection.execute("UPDATE report_deliveries SET changed_at = clock_timestamp()")
+            resuming = asyncio.create_task(lifecycle.resume(person, "week", "kim"))
+            await until(lambda: blocked(connection, person))
+            await connection.execute("SELECT FROM batch_job_logs FOR NO KEY UPDATE NOWAIT")
+        assert (await resuming).status == "running"
+        assert await deliveries(connection, "state") == [("pending",)]
+
+
+async def test_a_deadlock_is_tried_again_not_shown(
+    connection: asyncpg.Connection, flow_settings: Settings, tmp_path: Path
+) -> None:
+    async with kept_back(connection, flow_settings.dsn, tmp_path) as person:
+        await person.execute("SET deadlock_timeout = '1s'")
+        async with connection.transaction():
+            await connection.execute("SET LOCAL deadlock_timeout = '1min'")
+            await connection.execute("SELECT FROM batch_job_logs FOR NO KEY UPDATE")
+            resuming = asyncio.create_task(lifecycle.resume(person, "week", "kim"))
+            await until(lambda: blocked(connection, person))
+            # The two wait for each other now, until PostgreSQL ends the resumption.
+            await connection.execute("UPDATE report_deliveries SET changed_at = clock_timestamp()")
+        assert (await resuming).status == "running"
+        assert await deliveries(connection, "state") == [("pending",)]
+        assert (await job_row(connection, "week"))["resumes"] == 1
+        ended = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        await until(lambda: connection.fetchval(ended), "the deadlock's count")

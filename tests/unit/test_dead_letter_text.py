@@ -33,6 +33,11 @@ def test_what_is_no_time_is_refused_with_examples() -> None:
         moment_of("soon")
 
 
+def test_a_span_beyond_the_calendar_is_refused() -> None:
+    with pytest.raises(RiskflowError, match="--since '999999d' is before the first year"):
+        moment_of("999999d")
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [
@@ -40,6 +45,8 @@ def test_what_is_no_time_is_refused_with_examples() -> None:
         (b"", "(empty)"),
         ("키".encode(), "키"),
         (b"\x1b[2Jgone", "\\x1b[2Jgone"),
+        ("\x9b31m".encode(), "\\x9b31m"),
+        ("\u202egone\u2066".encode(), "\\u202egone\\u2066"),
         (b"\xff\x00\x01", "hex ff0001"),
     ],
 )
@@ -51,3 +58,6 @@ def test_json_is_indented_and_the_rest_is_left() -> None:
     assert value_of(b'{"a":[1]}') == '{\n  "a": [\n    1\n  ]\n}'
     assert value_of(b"no json") == "no json"
     assert value_of(None) == "none"
+    assert value_of('{"a":"\x9b\u202e"}'.encode()) == '{\n  "a": "\\x9b\\u202e"\n}'
+    deep = b"[" * 900 + b"]" * 900
+    assert value_of(deep) == deep.decode()
