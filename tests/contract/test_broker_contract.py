@@ -248,11 +248,18 @@ async def test_partitions_can_be_added_on_kafka_and_are_read_by_running_members(
         await assigned(consumer, 4)
         await publisher.send_all(numbered(topic, 4))
         await admin.create_partitions({topic: NewPartitions(6)})
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while len((await admin.describe_topics([topic]))[0]["partitions"]) != 6:
+                pass
         async with Publisher(settings) as knowing:
             await knowing.send(Record(topic, b"key", b"new", []), 5)
-        consumer._client.force_metadata_update()
-        await assigned(consumer, 6)
-        found = {value: (partition, offset) for partition, offset, value in await read(consumer, 5)}
+        found: dict[bytes, tuple[int, int]] = {}
+        async with asyncio.timeout(LIMIT_SECONDS):
+            # An answer on its way may still be of before, and records come before the new assignment too.
+            while len(found) < 5 or len(consumer.assignment()) != 6:
+                consumer._client.force_metadata_update()
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found |= {record.value: (record.partition, record.offset) for record in records}
     assert found == {b"0": (0, 0), b"1": (1, 0), b"2": (2, 0), b"3": (3, 0), b"new": (5, 0)}
 
 
