@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from rich.console import Console
-from whole import Whole, draw_grid
+from whole import Whole, draw_grid, running
 
 from ops import dead_letters, lifecycle
 from ops.dead_letters import Filter, Replaying
@@ -17,9 +19,11 @@ RISKS = 9
 
 
 @pytest.fixture
-async def grid(whole: Whole) -> Whole:
-    await draw_grid(whole.connection, CELLS)
-    return whole
+async def grid(database_url: str, tmp_path: Path) -> AsyncIterator[Whole]:
+    """Many small chunks, few of them sent ahead, so that most are left when the job is cancelled."""
+    async with running(database_url, tmp_path, batch_size=2, chunks_ahead=1) as whole:
+        await draw_grid(whole.connection, CELLS)
+        yield whole
 
 
 async def counters(whole: Whole, job_id: str) -> tuple:
@@ -45,7 +49,7 @@ async def test_a_job_cancelled_in_the_middle_and_one_with_a_dead_letter_end_whol
 
     await grid.trigger("climate", "disturbed")
     await grid.until("SELECT chunks_done >= 3 FROM batch_job_logs WHERE job_id = 'disturbed'")
-    cancelled = await lifecycle.cancel(grid.connection, "disturbed", "kim")
+    cancelled = await lifecycle.cancel(grid.connection, "disturbed", "operator")
     assert 3 <= cancelled.chunks_done < cancelled.chunks_total
     # A job that comes after it is not held back, and takes its rows' place.
     await grid.trigger("hazard", "later")
@@ -53,7 +57,7 @@ async def test_a_job_cancelled_in_the_middle_and_one_with_a_dead_letter_end_whol
     left = "SELECT kinds_left > 0 FROM batch_job_chunks WHERE job_id = 'disturbed' ORDER BY 1 DESC LIMIT 1"
     assert await grid.connection.fetchval(left), "nothing was left to resume"
 
-    await lifecycle.resume(grid.connection, "disturbed", "kim")
+    await lifecycle.resume(grid.connection, "disturbed", "operator")
     assert (await grid.ended("disturbed")).status == "completed"
     assert await counters(grid, "disturbed") == whole_end
     assert await grid.rows() == undisturbed
@@ -76,7 +80,7 @@ async def dead_letter_comes_and_is_replayed(grid: Whole) -> None:
     with (grid.logs / "replayed.txt").open("w+") as file:
         out = Console(file=file, width=200)
         wanted = Filter.of(HAZARDS.name, None, "refused", "1h")
-        await dead_letters.act(grid.settings, out, [], wanted, Replaying("kim"), lambda _: None)
+        await dead_letters.act(grid.settings, out, [], wanted, Replaying("operator"), lambda _: None)
         file.seek(0)
         assert len(re.findall("put back on risk.hazards.v1", file.read())) == count
     assert (await grid.ended("refused")).status == "completed"

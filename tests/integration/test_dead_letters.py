@@ -110,7 +110,7 @@ async def test_a_refused_trigger_is_accepted_once_its_cause_is_mended(
         "INSERT INTO riskflow.risk_types (risk_type, title, intensity, unit, position) "
         "VALUES ('flood of words', '', '', '', 9)"
     )
-    said = await act(settings, Replaying("kim"), "risk.triggers.v1/0/0")
+    said = await act(settings, Replaying("operator"), "risk.triggers.v1/0/0")
     assert said == "risk.triggers.v1/0/0: asked for again as job worded\n"
     await publish(connection, publisher)
     *_, again = await read_topic(settings, TRIGGERS.name)
@@ -122,11 +122,11 @@ async def test_a_refused_trigger_is_accepted_once_its_cause_is_mended(
         "SELECT bool_and(answered_at IS NOT NULL) FROM outbox WHERE job_id = 'worded'"
     )
 
-    assert "was replayed by kim at" in await act(settings, Replaying("lee"), "risk.triggers.v1/0/0")
-    said = await act(settings, Replaying("lee", again=True), "risk.triggers.v1/0/0")
+    assert "was replayed by operator at" in await act(settings, Replaying("another"), "risk.triggers.v1/0/0")
+    said = await act(settings, Replaying("another", again=True), "risk.triggers.v1/0/0")
     assert "job_id worded belongs to a job that was accepted" in said
-    assert "was replayed by kim" in await act(settings, Dropping("lee"), "risk.triggers.v1/0/0")
-    for marked, shown in ((False, "no dead letters\n"), (True, "replayed by kim")):
+    assert "was replayed by operator" in await act(settings, Dropping("another"), "risk.triggers.v1/0/0")
+    for marked, shown in ((False, "no dead letters\n"), (True, "replayed by operator")):
         out = page()
         await dead_letters.show_list(settings, out, Filter.of(None, None, None, None, marked=marked), 40)
         assert shown in text(out)
@@ -146,7 +146,9 @@ async def test_replayed_results_turn_a_job_with_failures_into_a_completed_one(
     assert len(await read_all(settings, [HAZARDS.name])) == 3
 
     await connection.execute("ALTER TABLE hazard_results DROP CONSTRAINT own")
-    said = await act(settings, Replaying("kim"), topic="risk.hazards.v1.dlq", job="job", reason="CONSTRAINT")
+    said = await act(
+        settings, Replaying("operator"), topic="risk.hazards.v1.dlq", job="job", reason="CONSTRAINT"
+    )
     assert said.splitlines() == [
         f"risk.hazards.v1/0/{offset}: put back on risk.hazards.v1" for offset in range(3)
     ]
@@ -162,7 +164,7 @@ async def test_replayed_results_turn_a_job_with_failures_into_a_completed_one(
     assert await connection.fetchval("SELECT count(*) FROM hazard_results") == 10
     risks = await connection.fetch("SELECT reported, without_number, failed FROM batch_job_risks")
     assert [tuple(row) for row in risks] == [(10, 0, 0)] * 2
-    said = await act(settings, Replaying("kim", again=True), "risk.hazards.v1/0/0")
+    said = await act(settings, Replaying("operator", again=True), "risk.hazards.v1/0/0")
     assert "the hazard of chunk job:1 has come since; drop the letter" in said
 
 
@@ -191,7 +193,7 @@ async def test_a_replayed_chunk_is_sent_anew_and_whatever_cannot_be_replayed_say
     await write_letter(publisher, HAZARDS, old.key, old.value)
 
     names = [*(f"risk.grid-chunks.v1/0/{offset}" for offset in range(4)), "risk.hazards.v1/0/0"]
-    said = (await act(settings, Replaying("kim"), *names)).splitlines()
+    said = (await act(settings, Replaying("operator"), *names)).splitlines()
     assert [line.partition(": ")[2] for line in said[:-1]] == [
         "chunk job:1 is computed again",
         "not replayed: chunk job:2 has not failed: it is still to be computed; drop the letter",
@@ -207,15 +209,15 @@ async def test_a_replayed_chunk_is_sent_anew_and_whatever_cannot_be_replayed_say
     # The whole transaction of a letter that cannot be replayed is undone, its mark too.
     assert await connection.fetchval("SELECT count(*) FROM dead_letter_marks") == 1
 
-    await lifecycle.cancel(connection, "job", "kim")
-    said = await act(settings, Replaying("kim", again=True), "risk.grid-chunks.v1/0/0")
+    await lifecycle.cancel(connection, "job", "operator")
+    said = await act(settings, Replaying("operator", again=True), "risk.grid-chunks.v1/0/0")
     assert "job job is cancelled; what it lacks is computed by: riskflow jobs resume job" in said
     await connection.execute("UPDATE batch_job_logs SET status = 'failed'")
     await sink(
         writer, settings, *(as_read(result_of(second, kind, failure="deadly", risks=[])) for kind in KINDS)
     )
     await connection.execute("UPDATE batch_job_outcomes SET counts = NULL")
-    said = await act(settings, Replaying("kim"), "risk.grid-chunks.v1/0/1")
+    said = await act(settings, Replaying("operator"), "risk.grid-chunks.v1/0/1")
     assert "recorded by an older version" in said
     assert "riskflow jobs resume job" in said
     await writer.close()
@@ -228,7 +230,7 @@ async def test_a_dropped_letter_is_listed_no_more_and_shown_all_the_same(
     await write_letter(
         publisher, TENANT_METRICS, "학교".encode(), orjson.dumps({"chunk_id": "x", "evil": "\x1b[31m"})
     )
-    assert "dropped" in await act(settings, Dropping("kim"), topic="risk.tenant-metrics.v1")
+    assert "dropped" in await act(settings, Dropping("operator"), topic="risk.tenant-metrics.v1")
     out = page()
     await dead_letters.show_list(settings, out, Filter.of("risk.tenant-metrics.v1", None, None, None), 40)
     assert text(out) == "no dead letters of this kind\n"
@@ -236,7 +238,7 @@ async def test_a_dropped_letter_is_listed_no_more_and_shown_all_the_same(
     await dead_letters.show_one(settings, out, "risk.tenant-metrics.v1/0/0")
     shown = text(out)
     for words in (
-        "dropped by kim",
+        "dropped by operator",
         "partition 3, offset 4",
         "ValueError",
         "it was so",
@@ -293,7 +295,7 @@ async def test_a_trigger_with_an_odd_header_is_asked_for_again_with_it(
     record = as_read(Trigger.model_validate(TRIGGER), headers=headers)
     await accept(connection, settings, record)
     await publish(connection, publisher)
-    assert "as job worded" in await act(settings, Replaying("kim"), "risk.triggers.v1/0/0")
+    assert "as job worded" in await act(settings, Replaying("operator"), "risk.triggers.v1/0/0")
     await publish(connection, publisher)
     [again] = await read_topic(settings, TRIGGERS.name)
     assert (again.value, list(again.headers)) == (record.value, headers)
@@ -311,7 +313,7 @@ async def test_a_letter_whose_rows_are_held_is_named_and_the_others_are_replayed
     monkeypatch.setitem(SESSION, "lock_timeout", "100ms")
     async with connection.transaction():
         await connection.execute("SELECT FROM batch_job_logs WHERE job_id = 'held' FOR UPDATE")
-        said = await act(settings, Replaying("kim"), topic=TRIGGERS.name)
+        said = await act(settings, Replaying("operator"), topic=TRIGGERS.name)
     assert said.splitlines() == [
         f"risk.triggers.v1/0/0: not replayed: the database {BUSY}",
         "risk.triggers.v1/0/1: asked for again as job free",
@@ -329,7 +331,7 @@ async def test_a_name_that_leads_nowhere_is_told(settings: Settings) -> None:
         with pytest.raises(RiskflowError, match=sentence):
             await read_one(settings, name)
     for names, wanted in (((), {}), (("risk.triggers.v1/0/0",), {"topic": "risk.triggers.v1"})):
-        assert "name letters, or filter them" in await act(settings, Replaying("kim"), *names, **wanted)
+        assert "name letters, or filter them" in await act(settings, Replaying("operator"), *names, **wanted)
 
 
 def test_a_letter_of_another_program_has_no_reason_and_is_read_all_the_same() -> None:

@@ -53,9 +53,9 @@ async def test_a_cancelled_job_counts_what_still_comes_and_stays_cancelled(
 ) -> None:
     first, second, third = await plan_job(connection, flow_settings, "job")
     await sink(writer, flow_settings, *results(first))
-    await lifecycle.cancel(connection, "job", "kim")
+    await lifecycle.cancel(connection, "job", "operator")
     job = await job_row(connection, "job")
-    assert (job["status"], job["cancelled_by"], job["processed_grids"]) == ("cancelled", "kim", 2)
+    assert (job["status"], job["cancelled_by"], job["processed_grids"]) == ("cancelled", "operator", 2)
     assert await chunks.unsent(connection, 10) == []
 
     ended = job["completed_at"]
@@ -82,9 +82,9 @@ async def test_a_resumed_job_sends_only_what_is_missing_under_a_new_place_in_the
         'UPDATE batch_job_chunks SET sent_at = now(), partition = 1, "offset" = 7, starts = 4, losses = 3'
     )
     await sink(writer, flow_settings, *results(first), *results(second, "hazard"))
-    await lifecycle.cancel(connection, "job", "kim")
+    await lifecycle.cancel(connection, "job", "operator")
     await plan_job(connection, flow_settings, "other")
-    await lifecycle.resume(connection, "job", "kim")
+    await lifecycle.resume(connection, "job", "operator")
 
     waiting = [chunk for chunk in await chunks.unsent(connection, 10) if chunk.job_id == "job"]
     assert [(chunk.message.chunk, chunk.message.kinds) for chunk in waiting] == [
@@ -117,7 +117,7 @@ async def test_failed_chunks_of_a_job_that_has_ended_are_computed_again(
     await sink(writer, flow_settings, *results(second), *results(third))
     assert (await job_row(connection, "job"))["status"] == "completed_with_failures"
 
-    resumed = await lifecycle.resume(connection, "job", "kim")
+    resumed = await lifecycle.resume(connection, "job", "operator")
     assert (resumed.status, resumed.reopened, resumed.chunks_left) == ("running", 1, 1)
     job = await job_row(connection, "job")
     assert (job["processed_grids"], job["failed_grids"], job["error_message"]) == (3, 0, None)
@@ -141,7 +141,7 @@ async def test_failures_recorded_before_counts_were_kept_have_the_whole_job_comp
     await sink(writer, flow_settings, *results(first, **FAILURE), *results(second), *results(third))
     await connection.execute("UPDATE batch_job_outcomes SET counts = NULL")
 
-    resumed = await lifecycle.resume(connection, "job", "kim")
+    resumed = await lifecycle.resume(connection, "job", "operator")
     assert (resumed.from_start, resumed.chunks_left) == (True, 3)
     assert (await counted(connection, "job")) == {
         "processed_grids": 0,
@@ -170,7 +170,7 @@ async def test_what_has_ended_cannot_be_cancelled(
     await plan_job(connection, flow_settings, "job")
     await connection.execute("UPDATE batch_job_logs SET status = $1", status)
     with pytest.raises(RiskflowError) as error:
-        await lifecycle.cancel(connection, "job", "kim")
+        await lifecycle.cancel(connection, "job", "operator")
     assert str(error.value) == sentence
 
 
@@ -184,29 +184,29 @@ async def test_each_refusal_says_what_is_the_matter_and_what_to_do(
     connection: asyncpg.Connection, flow_settings: Settings
 ) -> None:
     await plan_job(connection, flow_settings, "job")
-    assert (await refusal(lifecycle.resume(connection, "job", "kim"))).startswith(
+    assert (await refusal(lifecycle.resume(connection, "job", "operator"))).startswith(
         "job job is pending: it goes on"
     )
-    await lifecycle.cancel(connection, "job", "kim")
+    await lifecycle.cancel(connection, "job", "operator")
     assert (await refusal(lifecycle.cancel(connection, "job", "lee"))).startswith(
-        "job job is cancelled already, by kim at 20"
+        "job job is cancelled already, by operator at 20"
     )
     unknown = "there is no job nobody; riskflow jobs lists the latest"
-    assert await refusal(lifecycle.cancel(connection, "nobody", "kim")) == unknown
-    assert await refusal(lifecycle.resume(connection, "nobody", "kim")) == unknown
+    assert await refusal(lifecycle.cancel(connection, "nobody", "operator")) == unknown
+    assert await refusal(lifecycle.resume(connection, "nobody", "operator")) == unknown
     await connection.execute("UPDATE batch_job_logs SET status = 'completed'")
     assert (
-        await refusal(lifecycle.resume(connection, "job", "kim"))
+        await refusal(lifecycle.resume(connection, "job", "operator"))
         == "job job is completed: nothing of it is missing"
     )
     await connection.execute(
         "INSERT INTO batch_job_logs (job_id, job_type, status, error_message) "
         "VALUES ('refused', 'hazard', 'failed', 'no such risk')"
     )
-    assert await refusal(lifecycle.cancel(connection, "refused", "kim")) == (
+    assert await refusal(lifecycle.cancel(connection, "refused", "operator")) == (
         "job refused was refused and never ran; nothing was cancelled"
     )
-    assert "no such risk" in await refusal(lifecycle.resume(connection, "refused", "kim"))
+    assert "no such risk" in await refusal(lifecycle.resume(connection, "refused", "operator"))
 
 
 async def waiting_for_gate(connection: asyncpg.Connection) -> bool:
@@ -230,7 +230,7 @@ async def test_a_result_that_is_being_stored_while_its_job_is_cancelled_is_count
     transaction = writer.transaction()
     await transaction.start()
     await Sink().store(writer, results(last))
-    cancelling = asyncio.create_task(lifecycle.cancel(person, "job", "kim"))
+    cancelling = asyncio.create_task(lifecycle.cancel(person, "job", "operator"))
     await until(lambda: waiting_for_gate(connection))
     await transaction.commit()
     assert await refusal(cancelling) == "job job has ended: completed; nothing was cancelled"
@@ -244,11 +244,11 @@ async def test_a_failure_that_is_being_stored_while_its_job_is_resumed_is_taken_
     flow_settings: Settings,
 ) -> None:
     chunk, *_ = await plan_job(connection, flow_settings, "job")
-    await lifecycle.cancel(connection, "job", "kim")
+    await lifecycle.cancel(connection, "job", "operator")
     transaction = writer.transaction()
     await transaction.start()
     await Sink().store(writer, results(chunk, **FAILURE))
-    resuming = asyncio.create_task(lifecycle.resume(person, "job", "kim"))
+    resuming = asyncio.create_task(lifecycle.resume(person, "job", "operator"))
     await until(lambda: waiting_for_gate(connection))
     await transaction.commit()
     assert (await resuming).reopened == 2
@@ -263,10 +263,10 @@ async def test_a_failure_of_the_run_before_that_waits_for_a_resumption_is_left_o
     flow_settings: Settings,
 ) -> None:
     chunk, *_ = await plan_job(connection, flow_settings, "job")
-    await lifecycle.cancel(connection, "job", "kim")
+    await lifecycle.cancel(connection, "job", "operator")
     transaction = person.transaction()
     await transaction.start()
-    await lifecycle.resume(person, "job", "kim")
+    await lifecycle.resume(person, "job", "operator")
     bad = as_read(result_of(chunk, "hazard", scenario="x\x00y"))
     storing = asyncio.create_task(sink(writer, flow_settings, *results(chunk, **FAILURE), bad))
     await until(lambda: waiting_for_gate(connection))
@@ -280,9 +280,9 @@ async def test_of_two_who_resume_a_job_at_once_one_does(
     connection: asyncpg.Connection, person: asyncpg.Connection, flow_settings: Settings
 ) -> None:
     await plan_job(connection, flow_settings, "job")
-    await lifecycle.cancel(connection, "job", "kim")
+    await lifecycle.cancel(connection, "job", "operator")
     both = await asyncio.gather(
-        lifecycle.resume(connection, "job", "kim"),
+        lifecycle.resume(connection, "job", "operator"),
         lifecycle.resume(person, "job", "lee"),
         return_exceptions=True,
     )

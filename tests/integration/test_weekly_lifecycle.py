@@ -76,7 +76,7 @@ async def test_the_parts_of_a_tenant_that_is_not_whole_are_all_computed_in_the_n
     await plan_weekly_job(connection, settings, "job")
     first, second, *_ = await parts_of_job(connection, "job")
     await store(sinking, settings, metrics_of(first, student("s1"), student("s2")))
-    await lifecycle.cancel(connection, "job", "kim")
+    await lifecycle.cancel(connection, "job", "operator")
     assert await tenant_chunks.unsent(connection, 10) == []
 
     # A later job replaces the rows of both tenants meanwhile, and has ended.
@@ -85,7 +85,7 @@ async def test_the_parts_of_a_tenant_that_is_not_whole_are_all_computed_in_the_n
         await store(sinking, settings, metrics_of(chunk, *map(student, students.split())))
     await connection.execute("UPDATE batch_job_logs SET status = 'completed' WHERE job_id = 'later'")
 
-    resumed = await lifecycle.resume(connection, "job", "kim")
+    resumed = await lifecycle.resume(connection, "job", "operator")
     assert (resumed.status, resumed.reopened, resumed.chunks_left) == ("running", 1, 4)
     waiting = await tenant_chunks.unsent(connection, 10)
     assert [(part.message.org_id, part.message.part) for part in waiting] == [
@@ -120,13 +120,13 @@ async def test_a_late_part_of_a_cancelled_job_is_counted_and_its_tenant_waits_fo
     await plan_weekly_job(connection, settings, "job")
     first, second = await parts_of_job(connection, "job")
     await store(sinking, settings, metrics_of(first, student("s1"), student("s2")))
-    await lifecycle.cancel(connection, "job", "kim")
+    await lifecycle.cancel(connection, "job", "operator")
     await store(sinking, settings, metrics_of(second, student("s3")))
     job = await job_row(connection, "job")
     assert (job["status"], job["chunks_done"], job["processed_grids"]) == ("cancelled", 2, 0)
     assert await connection.fetchval("SELECT state FROM batch_job_tenants") == "stored"
 
-    resumed = await lifecycle.resume(connection, "job", "kim")
+    resumed = await lifecycle.resume(connection, "job", "operator")
     assert (resumed.status, resumed.reopened, resumed.chunks_left) == ("running", 0, 0)
     assert (await chunk_rows(connection, "job"))[0]["kinds_left"] == 0
 
@@ -135,7 +135,7 @@ async def test_no_report_of_a_cancelled_job_is_made_until_it_is_resumed(
     connection: asyncpg.Connection, writer: asyncpg.Connection, report_settings: Settings, pool: Pool
 ) -> None:
     await store_report(connection, SEOUL, [{"student_id": "a", **NOTHING, "omit_rate": 0.01}], job_id="job")
-    await lifecycle.cancel(connection, "job", "kim")
+    await lifecycle.cancel(connection, "job", "operator")
     await render(writer, report_settings, pool, [told(SEOUL.org_id, "job")])
     assert [row[1] for row in await tenant_states(connection)] == ["stored"]
     async with connection.transaction():
@@ -143,7 +143,7 @@ async def test_no_report_of_a_cancelled_job_is_made_until_it_is_resumed(
         await recall(connection, 0)
     assert await connection.fetchval("SELECT count(*) FROM outbox") == 0
 
-    await lifecycle.resume(connection, "job", "kim")
+    await lifecycle.resume(connection, "job", "operator")
     event = (
         "SELECT count(*) FROM outbox WHERE convert_from(value, 'UTF8')::jsonb ->> 'state' = 'tenant_stored'"
     )
@@ -167,7 +167,7 @@ async def test_what_was_not_sent_waits_for_the_resumption_and_what_is_being_sent
     (sending, passing) = await take(connection, 2)
     assert [sending.org_id, passing.org_id] == ["a", "b"]
 
-    await lifecycle.cancel(connection, "week", "kim")
+    await lifecycle.cancel(connection, "week", "operator")
     assert await deliveries(connection, "state") == [("sending",), ("sending",), ("cancelled",)]
     await end(connection, sending, "sent", "250 ok", None)
     # Nothing new is sent: the next try would be.
@@ -177,7 +177,7 @@ async def test_what_was_not_sent_waits_for_the_resumption_and_what_is_being_sent
     job = await job_row(connection, "week")
     assert (job["status"], job["processed_grids"]) == ("cancelled", 1)
 
-    await lifecycle.resume(connection, "week", "kim")
+    await lifecycle.resume(connection, "week", "operator")
     assert [parcel.org_id for parcel in await take(connection, 9)] == ["b", "c"]
 
 
@@ -186,7 +186,7 @@ async def test_a_later_job_of_the_date_sends_what_the_cancelled_one_kept_back(
 ) -> None:
     await rendered(connection, tmp_path, tenant_of(**MAIL))
     await add_delivery(connection, parcel_of(tenant_of(**MAIL)))
-    await lifecycle.cancel(connection, "week", "kim")
+    await lifecycle.cancel(connection, "week", "operator")
     await rendered(connection, tmp_path, tenant_of(**MAIL), job_id="later")
     await take_in(connection, tmp_path, "week", "later")
     assert await deliveries(connection, "state", "job_id") == [("pending", "later")]
@@ -195,7 +195,7 @@ async def test_a_later_job_of_the_date_sends_what_the_cancelled_one_kept_back(
     assert (await job_row(connection, "later"))["status"] == "completed"
 
     # The cancelled job's tenant has ended with this delivery of its date; nothing is sent twice.
-    resumed = await lifecycle.resume(connection, "week", "kim")
+    resumed = await lifecycle.resume(connection, "week", "operator")
     assert resumed.status == "completed"
     assert await take(connection, 9) == []
 
@@ -211,7 +211,7 @@ async def test_a_later_job_that_relies_on_a_delivery_of_a_cancelled_one_gets_it(
     await take_in(connection, tmp_path, "later")
     assert await deliveries(connection, "job_id") == [("week",)]
 
-    await lifecycle.cancel(connection, "week", "kim")
+    await lifecycle.cancel(connection, "week", "operator")
     for parcel in parcels:
         await end(connection, parcel, "retrying", "451 later", 0.0)
     (parcel,) = await take(connection, 9)
@@ -228,7 +228,7 @@ async def test_a_weekly_job_that_has_ended_is_triggered_again_not_resumed(
         "UPDATE batch_job_tenants SET state = 'failed', ended_at = now() WHERE org_id = 'b'"
     )
     with pytest.raises(RiskflowError, match=r"riskflow trigger weekly --date 2026-11-23 --tenant b$"):
-        await lifecycle.resume(connection, "week", "kim")
+        await lifecycle.resume(connection, "week", "operator")
 
 
 async def test_parts_of_tenants_that_have_ended_are_not_counted_as_still_to_be_computed(
@@ -240,7 +240,7 @@ async def test_parts_of_tenants_that_have_ended_are_not_counted_as_still_to_be_c
     await attend(connection, "a", "s1", day=date(2024, 3, 8))
     await plan_weekly_job(connection, settings, "job")
     await end_tenants(connection, [TenantEnd("job", "b", "failed", "its first part")])
-    await lifecycle.cancel(connection, "job", "kim")
+    await lifecycle.cancel(connection, "job", "operator")
     out = Console(file=StringIO(), width=200)
     await job_commands.resume(settings, "job", out)
     assert out.file.getvalue().startswith("job runs again: 2 parts are computed. See: ")
@@ -254,7 +254,7 @@ async def kept_back(
     """A cancelled job with a delivery; the session of somebody who is about to resume it."""
     await rendered(connection, folder, tenant_of(**MAIL))
     await add_delivery(connection, parcel_of(tenant_of(**MAIL)))
-    await lifecycle.cancel(connection, "week", "kim")
+    await lifecycle.cancel(connection, "week", "operator")
     person = await asyncpg.connect(dsn)
     try:
         yield person
@@ -273,7 +273,7 @@ async def test_whoever_resumes_a_job_waits_for_its_deliveries_before_locking_the
         async with connection.transaction():
             # As the intake of a later job's report does, which then may end the tenant of both.
             await connection.execute("UPDATE report_deliveries SET changed_at = clock_timestamp()")
-            resuming = asyncio.create_task(lifecycle.resume(person, "week", "kim"))
+            resuming = asyncio.create_task(lifecycle.resume(person, "week", "operator"))
             await until(lambda: blocked(connection, person))
             await connection.execute("SELECT FROM batch_job_logs FOR NO KEY UPDATE NOWAIT")
         assert (await resuming).status == "running"
@@ -288,7 +288,7 @@ async def test_a_deadlock_is_tried_again_not_shown(
         async with connection.transaction():
             await connection.execute("SET LOCAL deadlock_timeout = '1min'")
             await connection.execute("SELECT FROM batch_job_logs FOR NO KEY UPDATE")
-            resuming = asyncio.create_task(lifecycle.resume(person, "week", "kim"))
+            resuming = asyncio.create_task(lifecycle.resume(person, "week", "operator"))
             await until(lambda: blocked(connection, person))
             # The two wait for each other now, until PostgreSQL ends the resumption.
             await connection.execute("UPDATE report_deliveries SET changed_at = clock_timestamp()")
