@@ -155,21 +155,24 @@ async def draw_grid(connection: asyncpg.Connection, count: int) -> Cells:
     """A grid of drawn cells with months, annual indices, sites, sea and basins: all but storms."""
     cells = regular_grid(count)
     async with connection.transaction():
-        for block in monthly_blocks(cells, YEARS, SEED):
-            part = block.cells
-            await copy_months(connection, part.latitude, part.longitude, block.scenario, block.months)
-            indices = annual_indices(part, YEARS, SEED, block.scenario)
-            await copy_indices(
-                connection, part.latitude, part.longitude, block.scenario, indices, baseline=YEARS
-            )
-        sites = dict(zip(SITE_COLUMNS, zip(*site_rows(cells, SEED), strict=True), strict=True))
-        await copy_sites(
-            connection,
-            cells.latitude,
-            cells.longitude,
-            {name: np.array(sites[name], dtype=float) for name in SITE_NUMBERS},
-            {name: [label or None for label in sites[name]] for name in ("land_cover", "station", "basin")},
-        )
+        await draw_cells(connection, cells)
         for table in ("sea-level-stations", "sea-level-rise", "basins", "demand", "warming"):
             await load(table, [demo_table(table)], connection, LoadOptions(baseline=YEARS))
     return cells
+
+
+async def draw_cells(connection: asyncpg.Connection, cells: Cells) -> None:
+    """Months, annual indices and sites of these cells; inside the caller's transaction."""
+    for block in monthly_blocks(cells, YEARS, SEED):
+        part = block.cells
+        await copy_months(connection, part.latitude, part.longitude, block.scenario, block.months)
+        indices = annual_indices(part, YEARS, SEED, block.scenario)
+        await copy_indices(connection, part.latitude, part.longitude, block.scenario, indices, baseline=YEARS)
+    sites = dict(zip(SITE_COLUMNS, zip(*site_rows(cells, SEED), strict=True), strict=True))
+    await copy_sites(
+        connection,
+        cells.latitude,
+        cells.longitude,
+        {name: np.array(sites[name], dtype=float) for name in SITE_NUMBERS},
+        {name: [label or None for label in sites[name]] for name in ("land_cover", "station", "basin")},
+    )

@@ -40,7 +40,8 @@ def arguments() -> argparse.Namespace:
 
 def chosen(told: argparse.Namespace) -> list[tuple[Fault, str]]:
     """Faults and brokers in the order of their performance."""
-    names = [] if told.random else told.only.split(",") if told.only else list(FAULTS)
+    asked = [name for name in (told.only or "").split(",") if name]
+    names = [] if told.random else asked or list(FAULTS)
     kinds = [told.broker] if told.broker else list(BROKERS)
     if "kafka" in kinds and (fault := why_missing()) is not None:
         CONSOLE.print(f"skipped on Apache Kafka: {fault}")

@@ -25,7 +25,9 @@ async def struck_at(run: Run, strike: strikes.Act, *shares: float) -> None:
 
 @fault("none", "undisturbed")
 async def undisturbed(run: Run) -> None:
-    await struck_at(run, strikes.worker_killed)
+    await run.start()
+    await run.trigger()
+    await run.ended()
 
 
 @fault("worker-kill", "worker kill -9, three times")

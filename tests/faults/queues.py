@@ -5,17 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import asyncpg
-import numpy as np
-from acceptance.whole import SEED, YEARS
+from acceptance.whole import draw_cells
 from faults.registry import fault
 from faults.run import Run
 
-from ops.generator.blocks import monthly_blocks
 from ops.generator.cells import regular_grid
-from ops.generator.months import annual_indices
-from ops.generator.sites import SITE_COLUMNS, site_rows
-from ops.load.blocks import copy_indices, copy_months, copy_sites
-from streams.models.inputs import SITE_NUMBERS
 
 RISKS = 9
 MORE_CELLS = 50
@@ -77,24 +71,7 @@ async def load_more(run: Run) -> None:
     connection = await asyncpg.connect(run.ledger.dsn)
     try:
         async with connection.transaction():
-            for block in monthly_blocks(cells, YEARS, SEED):
-                part = block.cells
-                await copy_months(connection, part.latitude, part.longitude, block.scenario, block.months)
-                indices = annual_indices(part, YEARS, SEED, block.scenario)
-                await copy_indices(
-                    connection, part.latitude, part.longitude, block.scenario, indices, baseline=YEARS
-                )
-            sites = dict(zip(SITE_COLUMNS, zip(*site_rows(cells, SEED), strict=True), strict=True))
-            await copy_sites(
-                connection,
-                cells.latitude,
-                cells.longitude,
-                {name: np.array(sites[name], dtype=float) for name in SITE_NUMBERS},
-                {
-                    name: [label or None for label in sites[name]]
-                    for name in ("land_cover", "station", "basin")
-                },
-            )
+            await draw_cells(connection, cells)
     finally:
         await connection.close()
 
