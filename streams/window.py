@@ -30,6 +30,7 @@ class Window:
         acknowledge: Callable[[EventT[Any]], Awaitable[object]],
         loop: Loop | None = None,
     ) -> None:
+        self._size = size
         self._room = asyncio.Semaphore(size)
         self._tasks = tasks
         self._acknowledge = acknowledge
@@ -47,6 +48,7 @@ class Window:
         """Wait for room for one more event; for ever when the window is closed."""
         await self._room.acquire()
         if self._closed:
+            self._room.release()
             await asyncio.Event().wait()
 
     def start(self, event: EventT[Any], work: Coroutine[Any, Any, None]) -> None:
@@ -62,9 +64,10 @@ class Window:
             await asyncio.wait({self._last})
 
     async def close(self) -> None:
-        """Admit nothing more and wait until the window is empty."""
+        """Admit nothing more and wait until all that was admitted, started or not, is acknowledged."""
         self._closed = True
-        await self.empty()
+        for _ in range(self._size):
+            await self._room.acquire()
 
     async def _finish(
         self, event: EventT[Any], work: Coroutine[Any, Any, None], before: asyncio.Task[None] | None

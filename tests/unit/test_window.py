@@ -100,3 +100,16 @@ async def test_a_closed_window_finishes_what_it_holds_and_admits_nothing(desk: D
         assert desk.acknowledged == ["a", "b"]
         assert not late.done()
         late.cancel()
+
+
+async def test_a_closing_window_waits_for_what_is_admitted_and_not_yet_started(desk: Desk) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        window = await open_window(desk, tasks, "a")
+        await window.admit()
+        closing = asyncio.create_task(window.close())
+        await desk.finish("a")
+        assert not closing.done()
+        window.start("b", desk.work("b"))  # type: ignore[arg-type]
+        await desk.finish("b")
+        assert closing.done()
+        assert desk.acknowledged == ["a", "b"]
