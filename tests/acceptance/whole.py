@@ -10,17 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import numpy as np
 import pytest
 from pydantic import SecretStr
 
 from ops import jobs
 from ops.demo.sources import demo_table
-from ops.generator.blocks import monthly_blocks
 from ops.generator.cells import Cells, regular_grid
-from ops.generator.months import annual_indices
-from ops.generator.sites import SITE_COLUMNS, site_rows
-from ops.load.blocks import copy_indices, copy_months, copy_sites
+from ops.generator.stored import store_cells
 from ops.load.loader import load
 from ops.load.options import LoadOptions
 from ops.services import services
@@ -33,7 +29,7 @@ from schemas import topics
 from schemas.codec import Record, encode
 from schemas.messages import Trigger
 from schemas.settings import Settings
-from streams.models.inputs import SITE_NUMBERS, Years
+from streams.models.inputs import Years
 
 SEED = 11
 YEARS = Years(1991, 2020)
@@ -155,24 +151,7 @@ async def draw_grid(connection: asyncpg.Connection, count: int) -> Cells:
     """A grid of drawn cells with months, annual indices, sites, sea and basins: all but storms."""
     cells = regular_grid(count)
     async with connection.transaction():
-        await draw_cells(connection, cells)
+        await store_cells(connection, cells, YEARS, SEED)
         for table in ("sea-level-stations", "sea-level-rise", "basins", "demand", "warming"):
             await load(table, [demo_table(table)], connection, LoadOptions(baseline=YEARS))
     return cells
-
-
-async def draw_cells(connection: asyncpg.Connection, cells: Cells) -> None:
-    """Months, annual indices and sites of these cells; inside the caller's transaction."""
-    for block in monthly_blocks(cells, YEARS, SEED):
-        part = block.cells
-        await copy_months(connection, part.latitude, part.longitude, block.scenario, block.months)
-        indices = annual_indices(part, YEARS, SEED, block.scenario)
-        await copy_indices(connection, part.latitude, part.longitude, block.scenario, indices, baseline=YEARS)
-    sites = dict(zip(SITE_COLUMNS, zip(*site_rows(cells, SEED), strict=True), strict=True))
-    await copy_sites(
-        connection,
-        cells.latitude,
-        cells.longitude,
-        {name: np.array(sites[name], dtype=float) for name in SITE_NUMBERS},
-        {name: [label or None for label in sites[name]] for name in ("land_cover", "station", "basin")},
-    )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import asyncpg
-from acceptance.whole import draw_cells
+from acceptance.whole import SEED, YEARS
 from faults.registry import fault
 from faults.run import Run
 
 from ops.generator.cells import regular_grid
+from ops.generator.stored import store_cells
 
 RISKS = 9
 MORE_CELLS = 50
@@ -71,7 +72,7 @@ async def load_more(run: Run) -> None:
     connection = await asyncpg.connect(run.ledger.dsn)
     try:
         async with connection.transaction():
-            await draw_cells(connection, cells)
+            await store_cells(connection, cells, YEARS, SEED)
     finally:
         await connection.close()
 

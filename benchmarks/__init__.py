@@ -1,0 +1,1 @@
+"""Ratios that anyone can repeat: riskflow against the old way, the bare limit and the peers."""
