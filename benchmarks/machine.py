@@ -17,7 +17,7 @@ PACKAGES = (
 )
 
 
-def machine() -> dict[str, str | int]:
+def machine() -> dict[str, object]:
     """Cores, memory, processor, system and versions; no name that would identify the machine."""
     return {
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0,

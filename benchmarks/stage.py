@@ -94,10 +94,8 @@ async def stage(*names: str, workers: int = 2, **changes: Any) -> AsyncIterator[
     The database gives up safety against a crash of the machine, as those of tests do: waiting for the
     disk would slow one statement a row much more than one a batch.
     """
-    settings = Settings(
-        _env_file=None,
-        **{"parallel_workers": workers, "log_level": "WARNING", "start_timeout": 60.0} | SILENT | changes,
-    )
+    changed = {"parallel_workers": workers, "log_level": "WARNING"} | SILENT | changes
+    settings = Settings.model_validate(Settings(_env_file=None).model_dump() | changed)
     stack = Stack(services(settings), hooks(settings), start=list(names), announce=False)
     async with stack:
         here = at_servers(settings, stack.broker.address, stack.postgres.url)

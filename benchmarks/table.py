@@ -29,7 +29,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
         outcome.compares,
         number(median(outcome.a), outcome.unit),
         number(median(outcome.b), outcome.unit) if outcome.b else "-",
-        f"{outcome.ratio:.3g}",
+        figures(outcome.ratio),
         f"{outcome.sense} {outcome.goal:g}",
         PASSED[outcome.passed],
     )
@@ -37,8 +37,12 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
 
 def number(value: float, unit: str) -> str:
     """A median with its unit, three figures of it."""
-    shown = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - from here on figures are whole
-    return f"{shown} {unit}"
+    return f"{figures(value)} {unit}"
+
+
+def figures(value: float) -> str:
+    """Three figures of a number, all before its point."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - four figures are whole
 
 
 def terminal_table(outcomes: Sequence[Outcome]) -> Table:

@@ -88,9 +88,20 @@ async def serve(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
     """
     try:
         await until_stopped(work, stop)
-    except* Unavailable as group:
+    except Unavailable:
         if not stop.is_set():
-            raise group.exceptions[0] from None
+            raise
+    except ExceptionGroup as group:
+        # Not except*, which before Python 3.11.4 puts what is raised in it into a group again.
+        away, others = group.split(Unavailable)
+        if away is None or others is not None:
+            raise
+        if not stop.is_set():
+            raise _first(away) from None
+
+
+def _first(fault: BaseException) -> BaseException:
+    return _first(fault.exceptions[0]) if isinstance(fault, BaseExceptionGroup) else fault
 
 
 async def closed(closing: Coroutine[Any, Any, None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -74,7 +75,9 @@ class MailCatcher:
         handlers = []
         for session in self._sessions:
             if isinstance(session.transport, asyncio.Transport):
-                session.transport.abort()
+                # Before Python 3.11.4 a TLS connection that was closed twice cannot be aborted any more.
+                with contextlib.suppress(AttributeError):
+                    session.transport.abort()
             if (handler := session._handler_coroutine) is not None:  # noqa: SLF001 - aiosmtpd waits for it nowhere
                 handler.cancel()
                 handlers.append(handler)

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from schemas import stop as stopping
-from schemas.stop import closed, until_stopped
+from schemas.errors import Unavailable
+from schemas.stop import closed, serve, until_stopped
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +60,34 @@ async def test_a_goodbye_is_waited_for_only_so_long() -> None:
     await closed(goodbye(0))
     await asyncio.wait_for(closed(goodbye(60)), 5)
     assert said == [0]
+
+
+async def _group(*faults: Exception) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for fault in faults:
+            tasks.create_task(_raise(fault))
+
+
+async def _raise(fault: Exception) -> None:
+    raise fault
+
+
+async def test_of_a_group_the_one_sentence_that_somebody_is_away_comes_through_bare() -> None:
+    away = Unavailable("database x did not answer within 1 s")
+    with pytest.raises(Unavailable, match="did not answer"):
+        await serve(_group(away, away), asyncio.Event())
+    with pytest.raises(Unavailable, match="did not answer"):
+        await serve(_raise(away), asyncio.Event())
+
+
+async def test_after_a_stop_nobody_is_told_that_somebody_was_away() -> None:
+    stop = asyncio.Event()
+    stop.set()
+    await serve(_group(Unavailable("away")), stop)
+    await serve(_raise(Unavailable("away")), stop)
+
+
+async def test_another_fault_beside_it_is_not_hidden() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        await serve(_group(Unavailable("away"), ValueError("its own")), asyncio.Event())
+    assert caught.group_contains(ValueError, match="its own")
