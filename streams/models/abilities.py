@@ -1,4 +1,4 @@
-"""Stored ability estimates by date: the latest of a span of days, and weeks of decline.
+"""Stored ability estimates by date: the latest of a span of weeks, and weeks of decline.
 
 A day is a date less the report date R, negative. Source: METHODS, section 3.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from streams.models.inputs import Array
@@ -15,6 +16,8 @@ from streams.models.inputs import Array
 WEEK = 7
 ESTIMATE_DAYS = 49
 """Days of a week, and days before R that estimates are read from; METHODS, section 3."""
+
+WEEKS = ESTIMATE_DAYS // WEEK
 
 
 class StoredEstimates:
@@ -39,35 +42,67 @@ class StoredEstimates:
         assessed: NDArray[np.bool_],
         theta: Array,
     ) -> None:
-        known = ~np.isnan(theta)
-        key = _cell(student[known], day[known])
-        # Of a day the last row counts: snapshots first, assessments by time.
-        rows = np.lexsort((order[known], assessed[known], key))
-        # A search in vain ends on the first row, which lies in nobody's days.
-        self._keys = np.concatenate(([-1], key[rows]))
-        self._thetas = np.concatenate(([np.nan], theta[known][rows]))
-        self._students = np.arange(students)
+        # Contiguous and writable, as one layout is one compiled kernel.
+        last = _last_of_weeks(
+            students,
+            np.require(student, np.int32, ["C", "W"]),
+            np.require(day, np.int32, ["C", "W"]),
+            np.require(order, np.float64, ["C", "W"]),
+            np.require(assessed, np.bool_, ["C", "W"]),
+            np.require(theta, np.float64, ["C", "W"]),
+        )
+        # Where a student has no estimate the row is -1, the one that is appended.
+        self._weeks: Array = np.append(theta, np.nan)[last]
 
-    def latest(self, since: int, until: int) -> Array:
-        """The latest estimate dated in the days since..until, both included, (students,); NaN without one."""
-        place = np.searchsorted(self._keys, _cell(self._students, until), side="right") - 1
-        inside = self._keys[place] >= _cell(self._students, since)
-        return np.where(inside, self._thetas[place], np.nan)
+    def latest(self, first: int, end: int = WEEKS) -> Array:
+        """The latest estimate of the weeks first..end-1, (students,); NaN without one.
+
+        Week 0 is R-7..R-1, week 1 R-14..R-8 and so on.
+        """
+        found: Array = self._weeks[first]
+        for week in self._weeks[first + 1 : end]:
+            found = np.where(np.isnan(found), week, found)
+        return found
 
     def decline_weeks(self) -> Array:
         """Weeks in a row, counted back from R-7..R-1, whose last estimate is below that of the week before.
 
         (students,), 0 to 6; NaN without an estimate in R-7..R-1. A week without one ends the run.
         """
-        weeks = [self.latest(start, start + WEEK - 1) for start in range(-WEEK, -ESTIMATE_DAYS - 1, -WEEK)]
-        running = ~np.isnan(weeks[0])
+        running = ~np.isnan(self._weeks[0])
         declines = np.where(running, 0.0, np.nan)
-        for week, week_before in pairwise(weeks):
+        for week, week_before in pairwise(self._weeks):
             running &= week < week_before
             declines += running
         return declines
 
 
-def _cell(student: NDArray[np.integer], day: NDArray[np.integer] | int) -> NDArray[np.int64]:
-    """Number of a student's day, student by student and day by day."""
-    return np.asarray(student.astype(np.int64) * ESTIMATE_DAYS + day + ESTIMATE_DAYS)
+def compile_kernels() -> None:
+    """Compile what this module runs, or load it from the cache."""
+    one = np.ones(1)
+    nobody = np.zeros(1, np.int32)
+    StoredEstimates(1, nobody, nobody - np.int32(1), one, assessed=one > 0, theta=one)
+
+
+@njit(cache=True, nogil=True)
+def _last_of_weeks(  # noqa: PLR0913, PLR0917 - the columns of an estimate
+    students: int,
+    student: NDArray[np.int32],
+    day: NDArray[np.int32],
+    order: Array,
+    assessed: NDArray[np.bool_],
+    theta: Array,
+) -> NDArray[np.int64]:
+    """Row of each student's last estimate in each week, (WEEKS, students); -1 without one.
+
+    Of a day the last row counts: snapshots first, assessments by time.
+    """
+    last = np.full((WEEKS, students), -1, np.int64)
+    for row in range(len(theta)):
+        if np.isnan(theta[row]):
+            continue
+        week = (-1 - day[row]) // WEEK
+        best = last[week, student[row]]
+        if best < 0 or (day[row], assessed[row], order[row]) >= (day[best], assessed[best], order[best]):
+            last[week, student[row]] = row
+    return last

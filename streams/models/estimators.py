@@ -82,8 +82,9 @@ def l_moments(sample: Array) -> tuple[Array, Array, Array]:
     """
     n = _valid(sample)[:, None].astype(float)
     # Deviations from the least value make a constant sample's l2 exactly 0.
-    lowest = np.min(np.nan_to_num(sample, nan=np.inf), axis=1)
-    ordered = np.nan_to_num(np.sort(sample - lowest[:, None], axis=1), nan=0.0)
+    lowest = np.fmin.reduce(sample, axis=1)
+    ordered = np.sort(sample - lowest[:, None], axis=1)
+    ordered[np.isnan(ordered)] = 0.0
     rank = np.arange(sample.shape[1])
     with np.errstate(divide="ignore", invalid="ignore"):
         b0, b1, b2 = (
@@ -153,7 +154,11 @@ def bins_of_cdf(cdf: Array) -> Array:
     return np.where(missing, np.nan, np.maximum(probability, 0.0))
 
 
-def shrunk_kde_bandwidth(sample: Array) -> tuple[Array, Array, Array]:
+Bandwidth = tuple[Array, Array, Array]
+"""Mean, Scott bandwidth and shrinkage, each (cells,)."""
+
+
+def shrunk_kde_bandwidth(sample: Array) -> Bandwidth:
     """Mean, Scott bandwidth and shrinkage of each cell, each (cells,); bandwidth 0 for a constant sample.
 
     Source: Scott (1992), eq. 6.42; Silverman (1986), section 6.4.1.
@@ -166,13 +171,15 @@ def shrunk_kde_bandwidth(sample: Array) -> tuple[Array, Array, Array]:
     return mean, bandwidth, shrinkage
 
 
-def shrunk_kde(sample: Array, edges: Array) -> Array:
+def shrunk_kde(sample: Array, edges: Array, fit: Bandwidth | None = None) -> Array:
     """Bin probabilities, (cells, bins), of a Gaussian kernel density that keeps the sample's variance.
+
+    `fit` is what `shrunk_kde_bandwidth` says of the sample, where it is known already.
 
     The sample is shrunk to its mean before it is smoothed; the mass is a closed form, so no tail is
     cut. NaN below two valid years. Source: Silverman (1986), section 6.4.1.
     """
-    mean, bandwidth, shrinkage = shrunk_kde_bandwidth(sample)
+    mean, bandwidth, shrinkage = fit or shrunk_kde_bandwidth(sample)
     centres = mean[:, None] + shrinkage[:, None] * (sample - mean[:, None])
     smooth = bandwidth > 0
     width = np.where(smooth, shrinkage * bandwidth, 1.0)[:, None, None]
@@ -190,29 +197,31 @@ def hurdle_fit(sample: Array, bound: float) -> HurdleFit:
     excess = np.where(sample > 0, sample - bound, np.nan)
     m = _valid(excess)
     _, spread = _mean_and_spread(excess, m)
-    iqr = _quantile(excess, m, 0.75) - _quantile(excess, m, 0.25)
+    ordered = np.sort(excess, axis=1)
+    iqr = _quantile(ordered, m, 0.75) - _quantile(ordered, m, 0.25)
     robust = np.where(iqr > 0, np.minimum(spread, iqr / NORMAL_IQR), spread)
     with np.errstate(divide="ignore", invalid="ignore"):
         bandwidth = SILVERMAN_FACTOR * robust * m.astype(float) ** -0.2
-        second_moment = np.nansum(excess**2, axis=1) / m
+        second_moment = _sum(excess**2) / m
         shrinkage = (1 + bandwidth**2 / second_moment) ** -0.5
         zeros = 1 - m / _valid(sample)
     return HurdleFit(share_of_zeros=zeros, positive=m, bandwidth=bandwidth, shrinkage=shrinkage)
 
 
-def hurdle(sample: Array, edges: Array, bound: float) -> Array:
+def hurdle(sample: Array, edges: Array, bound: float, fit: HurdleFit | None = None) -> Array:
     """Bin probabilities, (cells, bins), of a variable with a mass at 0.
 
     Args:
         sample: Annual values, (cells, years), 0 or above `bound`.
         edges: In the sample's unit; for counts of days half a day lower than the printed edges.
         bound: Lower bound L of the positive values.
+        fit: What `hurdle_fit` says of the sample, where it is known already.
 
     Returns:
         Counts / n where fewer than MIN_POSITIVE years are positive or all positive values are
         equal; NaN without a valid year.
     """
-    fit = hurdle_fit(sample, bound)
+    fit = fit or hurdle_fit(sample, bound)
     smooth = (fit.positive >= MIN_POSITIVE) & (fit.bandwidth > 0)
     smoothed = bins_of_cdf(_hurdle_cdf(sample, edges, bound, fit, smooth))
     return np.where(smooth[:, None], smoothed, count_bins(sample, edges))
@@ -254,27 +263,31 @@ def _at_cells(edges: Array, sample: Array) -> Array:
 
 def _mean_over_years(each: Array, n: NDArray[np.int64]) -> Array:
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.nansum(each, axis=2) / n[:, None])
+        return np.asarray(_sum(each) / n[:, None])
 
 
 def _mean_and_spread(sample: Array, n: NDArray[np.int64]) -> tuple[Array, Array]:
     with np.errstate(divide="ignore", invalid="ignore"):
         # Deviations from the least value keep a constant sample's spread exactly 0.
-        lowest = np.where(n > 0, np.min(np.nan_to_num(sample, nan=np.inf), axis=1), np.nan)
-        shift = np.nansum(sample - lowest[:, None], axis=1) / n
-        mean = lowest + shift
-        squares = np.nansum((sample - lowest[:, None] - shift[:, None]) ** 2, axis=1)
+        lowest = np.fmin.reduce(sample, axis=1)
+        above = sample - lowest[:, None]
+        shift = _sum(above) / n
+        squares = _sum((above - shift[:, None]) ** 2)
         spread = np.where(n > 1, np.sqrt(squares / (n - 1)), np.nan)
-    return mean, spread
+    return lowest + shift, spread
 
 
-def _quantile(sample: Array, n: NDArray[np.int64], share: float) -> Array:
-    """Linear quantile (Hyndman and Fan type 7) of the valid values, (cells,)."""
-    ordered = np.sort(sample, axis=1)
+def _sum(values: Array) -> Array:
+    """Sum of the valid values along the last axis, 0 where there is none."""
+    return np.asarray(np.where(np.isnan(values), 0.0, values).sum(axis=-1))
+
+
+def _quantile(ordered: Array, n: NDArray[np.int64], share: float) -> Array:
+    """Linear quantile (Hyndman and Fan type 7) of the `n` first values, ascending, (cells,)."""
     position = np.maximum(n - 1, 0) * share
     lower = np.floor(position).astype(np.int64)
     upper = np.minimum(lower + 1, np.maximum(n - 1, 0))
-    rows = np.arange(len(sample))
+    rows = np.arange(len(ordered))
     return np.asarray(
         ordered[rows, lower] + (position - lower) * (ordered[rows, upper] - ordered[rows, lower])
     )

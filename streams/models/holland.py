@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from streams.models.inputs import Array, HourlyTracks, StormFixes, Years
 from streams.models.storm_basins import BASINS, storm_basin
-from streams.models.storms import AIR_DENSITY, hourly_tracks
+from streams.models.storms import AIR_DENSITY, half_turn, hourly_tracks
 
 EARTH_RADIUS = 6371.0
 """Mean radius of the earth [km]."""
+
+ROUNDING = 1e-12
+"""How far the cosine of an angle between two unit vectors may be off [1]."""
 
 REACH = 500.0
 """Farthest distance from the centre at which a storm's wind counts [km]; METHODS, section 2."""
@@ -42,18 +45,20 @@ def annual_maximum_wind(
         Shape (cells, years): 0 where no wind reached GALE, NaN in years without any fix in the
         cell's basin.
     """
+    places = np.column_stack([latitude, half_turn(longitude), _directions(latitude, longitude)])
+    near = _near(tracks, latitude, longitude, years, GALE / factor)
+    starts = np.searchsorted(tracks.year[near], np.arange(years.start, years.end + 2))
     hours = (
-        tracks.latitude,
-        tracks.longitude,
-        tracks.year,
-        tracks.wind,
-        tracks.pressure_drop,
-        tracks.rmw,
-        tracks.shape,
-        tracks.coriolis,
+        tracks.latitude[near],
+        tracks.longitude[near],
+        _directions(tracks.latitude[near], tracks.longitude[near]),
+        tracks.wind[near],
+        tracks.pressure_drop[near],
+        tracks.rmw[near],
+        tracks.shape[near],
+        tracks.coriolis[near],
     )
-    places = np.column_stack([latitude, np.mod(longitude + 180.0, 360.0) - 180.0])
-    strongest: Array = _strongest(hours, places, years.start, len(years), factor)
+    strongest: Array = _strongest(hours, starts, places, factor)
     strongest[~_observed(tracks, storm_basin(latitude, longitude), years)] = np.nan
     return strongest
 
@@ -65,6 +70,12 @@ def compile_kernels() -> None:
     annual_maximum_wind(tracks, one, one, Years(1970, 1970))
 
 
+def _directions(latitude: Array, longitude: Array) -> Array:
+    """Unit vectors from the earth's centre to points [degrees], (points, 3)."""
+    north, east = np.radians(latitude), np.radians(longitude)
+    return np.column_stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)])
+
+
 def _observed(tracks: HourlyTracks, basins: NDArray[np.int64], years: Years) -> NDArray[np.bool_]:
     """Whether the best tracks have a fix in the basin of each cell in each year, (cells, years)."""
     column = np.arange(years.start, years.end + 1) - tracks.first_year
@@ -72,6 +83,27 @@ def _observed(tracks: HourlyTracks, basins: NDArray[np.int64], years: Years) -> 
     observed = np.zeros((len(BASINS), column.size), dtype=np.bool_)
     observed[:, known] = tracks.observed[:, column[known]]
     return np.asarray(observed[basins])
+
+
+def _near(tracks: HourlyTracks, north: Array, east: Array, years: Years, least: float) -> NDArray[np.int64]:
+    """Positions of the hours of `years` of at least `least` m/s that may reach any of the cells.
+
+    Year by year, the strongest wind first, so that a cell is soon done with a year.
+    """
+    angle = REACH / EARTH_RADIUS
+    reach = math.degrees(angle)
+    begin = np.searchsorted(tracks.latitude, north.min() - reach)
+    end = np.searchsorted(tracks.latitude, north.max() + reach, side="right")
+    part = slice(begin, end)
+    offset = half_turn(east - east[0])
+    middle = half_turn(east[0] + (offset.min() + offset.max()) / 2)
+    width = (offset.max() - offset.min()) / 2 + _degrees_of_longitude(np.abs(north).max(), angle)
+    apart = np.abs(tracks.longitude[part] - middle)
+    year, wind = tracks.year[part], tracks.wind[part]
+    wanted = ((apart <= width) | (apart >= 360.0 - width)) & (wind >= least)
+    wanted &= (year >= years.start) & (year <= years.end)
+    near = np.flatnonzero(wanted)
+    return np.asarray(begin + near[np.lexsort((-wind[near], year[near]))])
 
 
 @njit(cache=True, nogil=True)
@@ -111,40 +143,53 @@ def _degrees_of_longitude(latitude: float, angle: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _cannot_exceed(known: float, peak: float, rmw: float, distance: float) -> bool:
+def _cannot_exceed(known: float, peak: float, rmw: float, distance: float, coriolis: float) -> bool:
     """Whether a profile surely stays below `known` [m/s] from `distance` [km] on.
 
-    Within rmw it does not exceed its peak; as B is at least 1, beyond not sqrt(e rmw / distance) of it.
+    Beyond rmw, as B is at least 1, its cyclostrophic wind squared stays below e x exp(-x) of its peak's
+    with x = rmw / distance; 1 + x + x^2 / 2 is less than exp(x) and needs no power.
     """
-    return peak * peak * math.e * rmw < known * known * distance
+    if distance <= rmw:
+        return False
+    x = rmw / distance
+    turn = 0.5 * 1000.0 * distance * coriolis
+    return peak * peak * math.e * x < (known * known + 2.0 * known * turn) * (1.0 + x + 0.5 * x * x)
 
 
 @njit(cache=True, nogil=True)
-def _strongest(hours: Any, places: Array, first_year: int, years: int, factor: float) -> Array:
-    """Highest wind of each year times `factor`, (places, years), 0 below GALE; hours sorted by latitude."""
-    latitude, longitude, year, wind, pressure_drop, rmw, shape, coriolis = hours
-    strongest = np.zeros((len(places), years))
-    angle = REACH / EARTH_RADIUS
+def _strongest(hours: Any, starts: NDArray[np.int64], places: Array, factor: float) -> Array:
+    """Highest wind of each year times `factor`, (places, years), 0 below GALE.
+
+    `places` has latitude, longitude and direction; a year's hours begin at its place in `starts`, the
+    strongest first.
+    """
+    latitude, longitude, towards, wind, pressure_drop, rmw, shape, coriolis = hours
+    strongest = np.zeros((len(places), len(starts) - 1))
+    farthest = math.cos(REACH / EARTH_RADIUS) - ROUNDING
+    likely = starts[:-1].copy()
     for place in range(len(places)):
-        north, east = places[place]
-        width = _degrees_of_longitude(north, angle)
-        begin = np.searchsorted(latitude, north - math.degrees(angle))
-        end = np.searchsorted(latitude, north + math.degrees(angle), side="right")
-        for hour in range(begin, end):
-            if width < abs(longitude[hour] - east) < 360.0 - width:
-                continue
-            column = year[hour] - first_year
-            if column < 0 or column >= years:
-                continue
-            known = max(GALE, strongest[place, column])
-            if factor * wind[hour] < known:
-                continue
-            distance = great_circle(north, east, latitude[hour], longitude[hour])
-            if distance > REACH or _cannot_exceed(known, factor * wind[hour], rmw[hour], distance):
-                continue
-            here = factor * holland_wind(
-                distance, rmw[hour], shape[hour], pressure_drop[hour], coriolis[hour]
-            )
-            if here >= GALE and here > strongest[place, column]:
-                strongest[place, column] = here
+        north, east, x, y, z = places[place]
+        for column in range(len(starts) - 1):
+            known, stop = GALE, starts[column + 1]
+            # The hour of the place before comes first: it is near the highest, and few others exceed it.
+            for step in range(starts[column] - (starts[column] < stop), stop):
+                hour = likely[column] if step < starts[column] else step
+                if factor * wind[hour] < known:
+                    break
+                cosine = towards[hour, 0] * x + towards[hour, 1] * y + towards[hour, 2] * z
+                if cosine < farthest:
+                    continue
+                # A chord is never longer than the way around, and much cheaper.
+                chord = EARTH_RADIUS * math.sqrt(max(2.0 - 2.0 * cosine, 0.0))
+                if _cannot_exceed(known / factor, wind[hour], rmw[hour], chord, coriolis[hour]):
+                    continue
+                distance = great_circle(north, east, latitude[hour], longitude[hour])
+                if distance > REACH:
+                    continue
+                here = factor * holland_wind(
+                    distance, rmw[hour], shape[hour], pressure_drop[hour], coriolis[hour]
+                )
+                if here >= known:
+                    known = strongest[place, column] = here
+                    likely[column] = hour
     return strongest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,3 +147,5 @@ class CellInputs:
     demand: YearTable | None = None
     warming: YearTable | None = None
     storms: HourlyTracks | None = None
+    shared: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What several risks derive from these inputs, kept by the first."""

@@ -14,12 +14,14 @@ from streams.models.inputs import Array, Labels, MonthlySeries, Years
 def months_of(series: MonthlySeries, variable: str, years: Years, margin: int = 0) -> Array:
     """One variable's months of `years`, (cells, 12 * years), NaN where the series does not reach.
 
-    `margin` months are added on either side.
+    `margin` months are added on either side. A view where the series reaches: not to be written to.
     """
     values = series.values[variable]
     first = 12 * (years.start - series.first_year) - margin
     count = 12 * len(years) + 2 * margin
     start, stop = max(first, 0), min(first + count, values.shape[1])
+    if (start, stop) == (first, first + count):
+        return values[:, start:stop]
     found = np.full((len(values), count), np.nan)
     if start < stop:
         found[:, start - first : stop - first] = values[:, start:stop]

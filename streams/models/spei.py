@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from scipy.special import ndtri
 
 from streams.models.frame import MIN_YEARS
@@ -65,16 +66,9 @@ def fit_logistic(sample: Array) -> Logistic:
 
     Source: Hosking and Wallis (1997), appendix A.7.
     """
-    ordered = np.sort(np.ascontiguousarray(sample), axis=-1)
-    valid = ~np.isnan(ordered)
-    count = np.count_nonzero(valid, axis=-1).astype(np.float64)
-    count[count < MIN_YEARS] = np.nan
-    ordered[~valid] = 0.0
-    below = np.arange(sample.shape[-1], dtype=np.float64)
-    # Sums, not matrix products: a cell's number must not depend on the cells beside it.
-    b0 = ordered.sum(axis=-1) / count
-    b1 = (ordered * below).sum(axis=-1) / (count * (count - 1))
-    b2 = (ordered * (below * (below - 1))).sum(axis=-1) / (count * (count - 1) * (count - 2))
+    # NumPy sorts NaN to the end.
+    ordered = np.sort(sample.reshape(-1, sample.shape[-1]), axis=-1)
+    b0, b1, b2 = weighted_moments(ordered).reshape(3, *sample.shape[:-1])
     l2 = 2 * b1 - b0
     l2[l2 <= 1e-12 * np.abs(b0)] = np.nan
     shape = -(6 * b2 - 6 * b1 + b0) / l2
@@ -83,6 +77,34 @@ def fit_logistic(sample: Array) -> Logistic:
     small = np.abs(shape) < LOGISTIC
     shift = np.divide(l2 - scale, shape, out=np.zeros_like(l2), where=~small)
     return Logistic(location=b0 + shift, scale=scale, shape=np.where(small, 0.0, shape))
+
+
+@njit(cache=True, nogil=True)
+def weighted_moments(ordered: Array) -> Array:
+    """Unbiased probability weighted moments b0, b1 and b2, (3, samples); NaN below MIN_YEARS.
+
+    `ordered` has each sample ascending, (samples, years), missing values last.
+    """
+    moments = np.full((3, len(ordered)), np.nan)
+    for row in range(len(ordered)):
+        b0, b1, b2, count = 0.0, 0.0, 0.0, 0
+        for value in ordered[row]:
+            if np.isnan(value):
+                break
+            b0 += value
+            b1 += count * value
+            b2 += count * (count - 1) * value
+            count += 1
+        if count >= MIN_YEARS:
+            moments[0, row] = b0 / count
+            moments[1, row] = b1 / (count * (count - 1))
+            moments[2, row] = b2 / (count * (count - 1) * (count - 2))
+    return moments
+
+
+def compile_kernels() -> None:
+    """Compile what this module runs, or load it from the cache."""
+    fit_logistic(np.zeros((1, 1)))
 
 
 def standardise(sums: Array, fit: Logistic) -> Array:

@@ -34,7 +34,7 @@ def estimate_spell_days(_inputs: CellInputs, annual: Annual, edges: Array) -> Es
     return Estimate(
         intensity=annual.window,
         edges=np.broadcast_to(edges, (len(annual.window), len(edges))),
-        probability=blank(hurdle(annual.window, edges - HALF_DAY, bound), annual.reason),
+        probability=blank(hurdle(annual.window, edges - HALF_DAY, bound, fit), annual.reason),
         parameters=fit.parameters(),
         reason=annual.reason,
     )

@@ -59,7 +59,7 @@ def hourly_tracks(fixes: StormFixes) -> HourlyTracks:
     latitude = at_hours(fixes.latitude)
     drop = 100.0 * (ENVIRONMENT_HPA - at_hours(pressure))
     shape, drop, rmw = _profile(at_hours(wind), drop, at_hours(fixes.rmw), latitude)
-    east = at_hours(fixes.longitude, _half_turn(fixes.longitude[end] - fixes.longitude[start]))
+    east = at_hours(fixes.longitude, half_turn(fixes.longitude[end] - fixes.longitude[start]))
     observed, first_year = _observed(fixes)
     deep = np.flatnonzero(drop > 0)
     order = deep[np.argsort(latitude[deep], kind="stable")]
@@ -67,7 +67,7 @@ def hourly_tracks(fixes: StormFixes) -> HourlyTracks:
         hours=hours[order],
         year=_calendar_year(hours[order]),
         latitude=latitude[order],
-        longitude=_half_turn(east[order]),
+        longitude=half_turn(east[order]),
         wind=at_hours(wind)[order],
         pressure_drop=drop[order],
         rmw=rmw[order],
@@ -126,7 +126,8 @@ def _profile(wind: Array, drop: Array, rmw: Array, latitude: Array) -> tuple[Arr
     return shape, drop, np.where(np.isnan(rmw), willoughby, rmw)
 
 
-def _half_turn(longitude: Array) -> Array:
+def half_turn(longitude: Array) -> Array:
+    """Longitudes [degrees] within -180..180, 180 left out."""
     return np.mod(longitude + 180.0, 360.0) - 180.0
 
 

@@ -136,17 +136,15 @@ def student_metrics(inputs: StudentInputs, *, irt_scaling: float, excused_is_abs
     )
     this_week, week_before = _weekly_eaps(inputs, irt_scaling)
     has_eap = ~np.isnan(this_week)
-    theta = np.where(has_eap, this_week, stored.latest(-ESTIMATE_DAYS, -1))
-    recent_7d = np.where(has_eap, this_week, stored.latest(-WEEK, -1))
-    earlier = np.where(has_eap, week_before, stored.latest(-ESTIMATE_DAYS, -WEEK - 1))
+    theta = np.where(has_eap, this_week, stored.latest(0))
+    recent_7d = np.where(has_eap, this_week, stored.latest(0, 1))
+    earlier = np.where(has_eap, week_before, stored.latest(1))
     omit_rate, c_hat = _assessment_rates(inputs.students, inputs.assessments)
     sessions, missed = _sessions(inputs, excused_is_absent=excused_is_absent)
     return StudentMetrics(
         theta=theta,
         delta_theta_7d=np.round(recent_7d - earlier, DECIMALS),
-        delta_theta_14d=np.round(
-            stored.latest(-DAYS, -1) - stored.latest(-ESTIMATE_DAYS, -DAYS - 1), DECIMALS
-        ),
+        delta_theta_14d=np.round(stored.latest(0, 2) - stored.latest(2), DECIMALS),
         omit_rate=omit_rate,
         c_hat=c_hat,
         absence_rate_7d=_ratio(missed[-WEEK:].sum(axis=0), sessions[-WEEK:].sum(axis=0)),
@@ -160,28 +158,20 @@ def student_metrics(inputs: StudentInputs, *, irt_scaling: float, excused_is_abs
 def _weekly_eaps(inputs: StudentInputs, scaling: float) -> tuple[Array, Array]:
     """EAPs of R-7..R-1 and R-14..R-8, NaN for students without MIN_RESPONSES in each of the two."""
     rows = inputs.responses
-    recent = rows.day >= -WEEK
-    enough = np.ones(inputs.students, dtype=bool)
-    for week in (recent, ~recent):
-        enough &= np.bincount(rows.student[week], minlength=inputs.students) >= MIN_RESPONSES
-    wanted = enough[rows.student]
-    return (
-        _eap_of(rows, recent & wanted, inputs.students, scaling),
-        _eap_of(rows, ~recent & wanted, inputs.students, scaling),
-    )
-
-
-def _eap_of(rows: Responses, chosen: Mask, students: int, scaling: float) -> Array:
+    weeks = 2 * rows.student + (rows.day >= -WEEK)
+    answers = np.bincount(weeks, minlength=2 * inputs.students).reshape(-1, 2)
+    wanted = (answers.min(axis=1) >= MIN_RESPONSES)[rows.student]
     theta, _ = eap(
-        rows.student[chosen],
-        rows.response[chosen],
-        rows.a[chosen],
-        rows.b[chosen],
-        rows.c[chosen],
-        students=students,
+        weeks[wanted],
+        rows.response[wanted],
+        rows.a[wanted],
+        rows.b[wanted],
+        rows.c[wanted],
+        students=2 * inputs.students,
         scaling=scaling,
     )
-    return theta
+    week_before, this_week = theta.reshape(-1, 2).T
+    return this_week, week_before
 
 
 def _assessment_rates(students: int, rows: Assessments) -> tuple[Array, Array]:

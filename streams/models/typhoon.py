@@ -59,11 +59,12 @@ def estimate(inputs: CellInputs, annual: Annual, edges: Array) -> Estimate:
     """
     cells = len(annual.window)
     stand_in = "wind_factor" in annual.constants
-    parameters = hurdle_fit(annual.window, GALE).parameters() | dict(annual.constants)
+    fit = hurdle_fit(annual.window, GALE)
+    parameters = fit.parameters() | dict(annual.constants)
     return Estimate(
         intensity=np.full((cells, len(inputs.window)), np.nan) if stand_in else annual.window,
         edges=np.tile(edges, (cells, 1)),
-        probability=blank(hurdle(annual.window, edges, GALE), annual.reason),
+        probability=blank(hurdle(annual.window, edges, GALE, fit), annual.reason),
         parameters=parameters | ({"baseline_wind": annual.window} if stand_in else {}),
         reason=annual.reason,
     )

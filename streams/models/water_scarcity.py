@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from streams.models.drought import water_reason
 from streams.models.estimators import shrunk_kde, shrunk_kde_bandwidth
-from streams.models.evapotranspiration import et0_basis, monthly_et0
+from streams.models.evapotranspiration import et0_basis
 from streams.models.frame import (
     Annual,
     Estimate,
@@ -22,12 +21,10 @@ from streams.models.frame import (
 from streams.models.inputs import HISTORICAL, Array, CellInputs, Labels, MonthlySeries, Years
 from streams.models.months import months_of, yearly_sums
 from streams.models.spei import trailing_sums
+from streams.models.water import BALANCE_YEARS, balance_et0, water_reason
 
 FU_SHAPE = 2.6
 """w of Fu's equation; METHODS, section 2."""
-
-BALANCE_YEARS = 5
-"""Years of the trailing means of precipitation and ET0: the balance is a long-term one [years]."""
 
 ENVIRONMENTAL_FLOW = 0.37
 """Share of the renewable water that stays in the river; METHODS, section 2."""
@@ -45,7 +42,7 @@ def annual(inputs: CellInputs) -> Annual:
     Runoff rests on the trailing means of BALANCE_YEARS years. A year's ratio of withdrawal to
     available water is that of the basin, times the baseline's mean runoff over these values.
     """
-    et0 = monthly_et0(inputs, look_back=BALANCE_YEARS - 1)
+    et0 = balance_et0(inputs)
     baseline = _runoff_years(inputs.baseline_months, et0.baseline, inputs.baseline)
     runoff = _runoff_years(inputs.months, et0.window, inputs.window)
     demand, no_demand = _demand(inputs)
@@ -78,16 +75,16 @@ def estimate(_inputs: CellInputs, annual: Annual, edges: Array) -> Estimate:
     reason = first_reason(annual.reason, label_where(mean_runoff == 0.0, "no_data: runoff"))
     intensity = _scarcity(annual, mean_runoff)
     logs = np.log(np.maximum(intensity, LEAST))
-    mean, bandwidth, shrinkage = shrunk_kde_bandwidth(logs)
+    kernel = shrunk_kde_bandwidth(logs)
     return Estimate(
         intensity=intensity,
         edges=np.broadcast_to(edges, (len(intensity), len(edges))),
-        probability=blank(shrunk_kde(logs, np.log(edges)), reason),
+        probability=blank(shrunk_kde(logs, np.log(edges), kernel), reason),
         parameters={
             "mean_runoff_mm": mean_runoff,
-            "log_mean": mean,
-            "log_bandwidth": bandwidth,
-            "shrinkage": shrinkage,
+            "log_mean": kernel[0],
+            "log_bandwidth": kernel[1],
+            "shrinkage": kernel[2],
         },
         reason=reason,
     )

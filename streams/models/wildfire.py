@@ -46,11 +46,12 @@ def annual(inputs: CellInputs) -> Annual:
 def estimate(_inputs: CellInputs, annual: Annual, edges: Array) -> Estimate:
     """Hurdle over the days, `edges` in days; integers, so edges and bound lie half a day lower."""
     bound = FEWEST - HALF_DAY
+    fit = hurdle_fit(annual.window, bound)
     return Estimate(
         intensity=annual.window,
         edges=np.broadcast_to(edges, (len(annual.window), len(edges))),
-        probability=blank(hurdle(annual.window, edges - HALF_DAY, bound), annual.reason),
-        parameters=hurdle_fit(annual.window, bound).parameters(),
+        probability=blank(hurdle(annual.window, edges - HALF_DAY, bound, fit), annual.reason),
+        parameters=fit.parameters(),
         reason=annual.reason,
     )
 

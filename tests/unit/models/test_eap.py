@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 
 from streams.models import eap as model
-from streams.models.eap import eap
+from streams.models.eap import LEAST_LOG, LOG_PRIOR, POINTS, eap, log_probability
 
 # LSAT section 7, 2PL: slopes and intercepts (D = 1) and the two tables of scores, as printed in the tests of
 # the R package mirt, tests/testthat/test-01-mirtOne.R. 3PL: the published estimates of item 2 guess.
@@ -143,6 +143,27 @@ def test_answers_in_any_order_and_any_block_give_the_same(monkeypatch) -> None:
     )
     np.testing.assert_allclose(reordered, theta, atol=1e-12, rtol=0)
     np.testing.assert_array_equal(recounted, answers)
+
+
+@pytest.mark.parametrize("items", [1, 30, 60, 2000])
+def test_items_that_recur_give_what_the_sum_over_all_answers_gives(items) -> None:
+    draw = np.random.default_rng(items)
+    student = np.repeat(np.arange(20, dtype=np.int32), items)
+    columns = (
+        draw.integers(0, 2, len(student)).astype(float),
+        draw.choice([0.8, 1.6], len(student)),
+        draw.choice([-1.5, 0.0, 0.5], len(student)),
+        draw.choice([0.0, 0.25], len(student)),
+    )
+    curves = log_probability(*columns, 1.7).reshape(20, items, len(POINTS))
+    # With few answers the kernel multiplies, with more it adds logs, and 60 lie on either side.
+    vanishing = curves.min(axis=2).sum(axis=1) < LEAST_LOG
+    assert vanishing.any() == (items >= 60)
+    assert vanishing.all() == (items > 60)
+    log_posterior = LOG_PRIOR + curves.sum(axis=1)
+    weight = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
+    theta, _ = eap(student, *columns, students=20, scaling=1.7)
+    np.testing.assert_allclose(theta, weight @ POINTS / weight.sum(axis=1), atol=1e-11, rtol=0)
 
 
 def test_students_without_answers_have_no_theta() -> None:
