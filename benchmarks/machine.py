@@ -17,10 +17,15 @@ PACKAGES = (
 )
 
 
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def machine() -> dict[str, object]:
     """Cores, memory, processor, system and versions; no name that would identify the machine."""
     return {
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0,
+        "cores": usable_cores(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "processor": _processor(),
         "system": f"{platform.system()} {platform.machine()}",

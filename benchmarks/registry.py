@@ -16,7 +16,7 @@ MODULES = {
     "limit": "limit:limit",
     "sink": "sink:sink",
     "read": "read:read",
-    "spei": "spei:spei",
+    "spei": "spei:spei12",
     "fwi": "fwi:fwi",
     "scaling": "scaling:scaling",
     "growth": "growth:growth",
