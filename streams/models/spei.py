@@ -25,6 +25,9 @@ LOGISTIC = 1e-9
 """Absolute shape under which the distribution is taken as the logistic, its limit at 0."""
 
 
+TINY = np.finfo(np.float64).tiny
+
+
 @dataclass(frozen=True, slots=True)
 class Logistic:
     """Generalised logistic distributions; every array has the shape of the fit's leading axes.
@@ -44,14 +47,20 @@ def trailing_sums(values: Array, count: int = SCALE) -> Array:
         values: Amounts of consecutive months (or years), time last.
         count: How many a sum takes.
     """
+    return _sums(values.reshape(-1, values.shape[-1]), count).reshape(values.shape)
+
+
+@njit(cache=True, nogil=True)
+def _sums(values: Array, count: int) -> Array:
     sums = np.full(values.shape, np.nan)
-    reach = values.shape[-1] - count + 1
-    if reach > 0:
+    for row in range(len(values)):
+        total = sums[row, count - 1 :]
         # Not differences of a running total: a gap would spoil all that follows it.
-        total = values[..., :reach].copy()
+        for step in range(len(total)):
+            total[step] = values[row, step]
         for shift in range(1, count):
-            total += values[..., shift : shift + reach]
-        sums[..., count - 1 :] = total
+            for step in range(len(total)):
+                total[step] += values[row, step + shift]
     return sums
 
 
@@ -104,28 +113,39 @@ def weighted_moments(ordered: Array) -> Array:
 
 def compile_kernels() -> None:
     """Compile what this module runs, or load it from the cache."""
-    fit_logistic(np.zeros((1, 1)))
+    one = trailing_sums(np.zeros((1, 1)))
+    standardise(one, fit_logistic(one))
 
 
 def standardise(sums: Array, fit: Logistic) -> Array:
     """SPEI of sums, (..., years), under a fit of shape (...); the LIMIT of its side outside the support."""
-    shape = fit.shape[..., None]
+    rows = sums.reshape(-1, sums.shape[-1])
+    location, scale, shape = (each.ravel() for each in (fit.location, fit.scale, fit.shape))
     # In place: for many months fresh arrays would cost more than the arithmetic.
-    reduced = sums - fit.location[..., None]
-    reduced /= fit.scale[..., None]
-    bent = reduced * -shape
-    bent += 1.0
-    np.maximum(bent, np.finfo(np.float64).tiny, out=bent)
-    np.log(bent, out=bent)
-    np.divide(bent, -shape, out=reduced, where=shape != 0.0)
-    # F = 1 / (1 + exp(-y)) and Phi^-1(F) = -Phi^-1(1 - F)
+    odds = _bent(rows, location, scale, shape)
+    np.log(odds, out=odds)
+    odds /= np.where(shape == 0.0, 1.0, shape)[:, None]
     with np.errstate(over="ignore"):
-        exceedance = np.exp(reduced, out=bent)
-    exceedance += 1.0
-    np.reciprocal(exceedance, out=exceedance)
-    index = ndtri(exceedance, out=exceedance)
-    np.negative(index, out=index)
-    return np.clip(index, -LIMIT, LIMIT, out=index)
+        np.exp(odds, out=odds)
+    # F = 1 / (1 + exp(-y)); where its upper tail loses digits the index is beyond LIMIT.
+    odds += 1.0
+    index = ndtri(np.reciprocal(odds, out=odds), out=odds)
+    return np.clip(index, -LIMIT, LIMIT, out=index).reshape(sums.shape)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _bent(sums: Array, location: Array, scale: Array, shape: Array) -> Array:
+    """1 - k (x - location) / scale, whose logarithm over k is -y, (samples, years); exp(-y) itself at k = 0.
+
+    Outside the support it is the least positive number.
+    """
+    bent = np.empty(sums.shape)
+    for row in range(len(sums)):
+        for year in range(sums.shape[1]):
+            reduced = (sums[row, year] - location[row]) / scale[row]
+            value = 1.0 - shape[row] * reduced if shape[row] != 0.0 else np.exp(-reduced)
+            bent[row, year] = TINY if value < TINY else value  # noqa: FURB136 - NaN stays NaN
+    return bent
 
 
 def spei(balance: Array, baseline: slice, months: int = SCALE) -> Array:
@@ -140,6 +160,7 @@ def spei(balance: Array, baseline: slice, months: int = SCALE) -> Array:
         (cells, 12 * years) in -LIMIT..LIMIT; NaN where a sum or its calendar month's fit is missing.
     """
     cells = len(balance)
-    by_month = trailing_sums(balance, months).reshape(cells, -1, 12).transpose(0, 2, 1)
+    sums = trailing_sums(balance, months).reshape(cells, -1, 12)
+    by_month = np.ascontiguousarray(sums.transpose(0, 2, 1))
     fit = fit_logistic(by_month[..., baseline])
     return standardise(by_month, fit).transpose(0, 2, 1).reshape(cells, -1)
