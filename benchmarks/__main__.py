@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmarks.machine import described
 from benchmarks.outcome import Outcome
-from benchmarks.registry import MODULES, performed
+from benchmarks.registry import BY_DEFAULT, MODULES, ON_REQUEST, performed
 from benchmarks.rounds import Size
 from benchmarks.table import cells, terminal_table, write_json, write_page
 from ops.logs import configure
@@ -26,7 +26,8 @@ if not CONSOLE.is_terminal:
 def arguments() -> argparse.Namespace:
     """What was asked for; ends the process with a sentence when it cannot be."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MODULES)}; all by default")
+    all_but = f"all but {', '.join(ON_REQUEST)} by default"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MODULES)}; {all_but}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as a list of objects")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the table as Markdown")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of which medians are taken (5)")
@@ -53,9 +54,7 @@ async def main() -> int:
     size = Size(smoke=True, rounds=1, warm_up=0) if told.smoke else Size(rounds=told.rounds)
     CONSOLE.print(described())
     outcomes: list[Outcome] = []
-    async for outcome in performed(
-        told.names or list(MODULES), size, lambda name: CONSOLE.print(f"{name} ...")
-    ):
+    async for outcome in performed(told.names or BY_DEFAULT, size, lambda name: CONSOLE.print(f"{name} ...")):
         CONSOLE.print("  " + "  ".join(cells(outcome)) + (f"\n    {outcome.note}" if outcome.note else ""))
         outcomes.append(outcome)
     CONSOLE.print(terminal_table(outcomes))

@@ -274,7 +274,13 @@ def _outcome(  # noqa: PLR0913 - a row of the table
     per = "chunk of 576 rows" if what in {"insert", "update"} else "statement"
     note = ". ".join(filter(None, (space, bench.note(what, a, b))))
     return times(
-        f"partitions/{what}", f"{a.name} against {b.name}, a {per}", "ms", taken[0], taken[1], 1.0, note
+        f"partitions/{what}/{b.name}",
+        f"{a.name} against {b.name}, a {per}",
+        "ms",
+        taken[0],
+        taken[1],
+        1.0,
+        note,
     )
 
 

@@ -12,6 +12,7 @@ import orjson
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
+from consumers.handler import Handler
 from consumers.letters import dead_letter, put
 from consumers.plan import Plan, plan
 from consumers.weekly import WeeklyPlan, plan_weekly
@@ -57,7 +58,7 @@ _REFUSE = """
 """
 
 
-class Acceptor:
+class Acceptor(Handler):
     """Handler of the triggers' topic."""
 
     name = SOURCE

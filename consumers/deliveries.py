@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 
 from consumers import gate
+from consumers.handler import Handler
 from consumers.letters import dead_letter, put
 from consumers.parcel import place
 from consumers.report.files import csv_name, html_name
@@ -53,7 +54,7 @@ _ADD = """
 """
 
 
-class Intake:
+class Intake(Handler):
     """Handler of the reports' topic."""
 
     name = "delivery"

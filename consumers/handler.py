@@ -11,7 +11,7 @@ from schemas.topics import Topic
 
 
 class Handler(Protocol):
-    """What a consumer does with its records."""
+    """What a consumer does with its records; handlers inherit from it."""
 
     name: str
     group: str
@@ -19,6 +19,13 @@ class Handler(Protocol):
 
     async def opened(self, connection: asyncpg.Connection) -> None:
         """Prepare a new connection."""
+
+    def work_out(self, records: Sequence[Any]) -> None:
+        """Do what needs no database for records that are stored next; in a thread, and never raises.
+
+        Nothing by default: it pays only where decoding takes a good part of storing.
+        """
+        del records
 
     async def store(self, connection: asyncpg.Connection, records: Sequence[Any]) -> None:
         """Write what the records say, inside the caller's transaction.

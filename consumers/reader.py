@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -49,8 +50,16 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between tries (expert assumptio
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Records in the order in which they are stored, and the sharing-out of partitions they belong to."""
+
+    records: Sequence[Any]
+    generation: int
+
+
 class Reader:
-    """Feeds one handler from its topics."""
+    """Feeds one handler from its topics, one batch read ahead of the one that is being stored."""
 
     def __init__(self, settings: Settings, handler: Handler, loop: Loop | None = None) -> None:
         self._settings = settings
@@ -60,6 +69,7 @@ class Reader:
         self._connection: asyncpg.Connection | None = None
         self._stored: dict[TopicPartition, int] = {}
         self._generation = 0
+        self._ahead: asyncio.Task[Found] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop`.
@@ -80,30 +90,39 @@ class Reader:
 
     async def _turn(self, stop: asyncio.Event) -> None:
         try:
-            records = await self._read()
+            found = await (self._ahead or self._read())
         except KafkaError as error:
             log.warning("consumer starts again", group=self._handler.group, error=repr(error))
             ERRORS.labels(self._handler.name).inc()
             await self._drop_consumer()
             self._consumer = await until_broker_answers(self._settings, self._subscribe, stop)
             return
+        self._ahead = asyncio.create_task(self._read()) if found.records else None
         await self._keep_connection(stop)
-        await self._standing.ask(self._started(), self._handler.topics[0].name, found=bool(records))
-        generation = self._generation
-        for batch in batches(records):
+        await self._standing.ask(self._started(), self._handler.topics[0].name, found=bool(found.records))
+        for batch in batches(found.records):
             if not await self._settle(batch, stop):
                 return
             fault_point(f"{self._handler.name}.after_commit")
             # After a rebalance the consumer reads on from what is committed; an offset of before it
-            # would set back what another member has committed since.
-            if generation == self._generation:
+            # would set back what another member has committed since. The rows are stored all the same:
+            # what was read later must not be committed before them.
+            if found.generation == self._generation:
                 for record in batch:
                     self._stored[TopicPartition(record.topic, record.partition)] = record.offset + 1
                 await self._commit()
         if self._stored:
             await self._commit()
 
-    async def _read(self) -> list[Any]:
+    async def _read(self) -> Found:
+        records = await self._fetch()
+        # At once, before anything else may run: a rebalance from here on is a later generation.
+        found = Found(records, self._generation)
+        if records:
+            await asyncio.to_thread(self._handler.work_out, records)
+        return found
+
+    async def _fetch(self) -> list[Any]:
         consumer = self._started()
         found = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
         records = [record for part in found.values() for record in part]
@@ -257,6 +276,10 @@ class Reader:
 
     async def _drop_consumer(self) -> None:
         consumer, self._consumer = self._consumer, None
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
         self.revoked()
         if consumer is not None:
             await consumer.stop()

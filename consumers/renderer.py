@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from consumers.handler import Handler
 from consumers.letters import dead_letter, put
 from consumers.report.files import Unwritable, folder_of, replacing, sweep_all
 from consumers.report.limits import HARD_SECONDS
@@ -73,7 +74,7 @@ class Stored:
     traceparent: str | None
 
 
-class Renderer:
+class Renderer(Handler):
     """Handler of the job events: a tenant that is stored gets its page and its CSV."""
 
     name = "renderer"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,11 @@ import asyncpg
 import structlog
 
 from consumers import gate, ledger, outcomes, upserts
+from consumers.handler import Handler
 from consumers.letters import dead_letter, put
 from consumers.outcomes import Chunk, Outcome, Result
 from schemas.codec import decode, json_object
+from schemas.errors import InvalidMessage
 from schemas.messages import HazardResult, Kind, ProbabilityResult
 from schemas.topics import HAZARDS, PROBABILITIES, SINK_GROUP, Topic
 
@@ -22,19 +25,48 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """A decoded result and the chunk it belongs to."""
+class Decoded:
+    """A result and its rows, in the order of `upserts.TABLES`' columns."""
 
-    chunk: Chunk
     result: Result
+    rows: list[upserts.Row]
+
+    @classmethod
+    def of(cls, record: Any) -> Decoded:
+        """What a record says.
+
+        Raises:
+            InvalidMessage: It is no result, or its columns do not fit each other.
+        """
+        if record.topic == PROBABILITIES.name:
+            probability = decode(ProbabilityResult, record.value)
+            return cls(probability, list(upserts.probability_rows(probability)))
+        hazard = decode(HazardResult, record.value)
+        return cls(hazard, list(upserts.hazard_rows(hazard)))
 
 
-class Sink:
+Worked = dict[int, tuple[Any, Decoded]]
+"""By identity of the record, which is held so that no other can have the same."""
+
+
+class Sink(Handler):
     """Handler of the result topics."""
 
     name = "sink"
     group = SINK_GROUP
     topics: tuple[Topic, ...] = (PROBABILITIES, HAZARDS)
+
+    def __init__(self) -> None:
+        self._worked_out: tuple[Worked, Worked] = {}, {}
+        """Of the batch that is being stored and of the next, until they are used."""
+
+    def work_out(self, records: Sequence[Any]) -> None:
+        """Decode; what cannot be decoded says so when it is stored."""
+        worked: Worked = {}
+        for record in records:
+            with suppress(InvalidMessage):
+                worked[id(record)] = record, Decoded.of(record)
+        self._worked_out = self._worked_out[1], worked
 
     async def opened(self, connection: asyncpg.Connection) -> None:
         """Make the temporary tables of the session."""
@@ -49,17 +81,11 @@ class Sink:
         if len(records) == 1:
             # It may be one of several in this transaction, isolated from a poisoned batch.
             await upserts.clear(connection)
-        read = await self._known([_decoded(record) for record in records], connection)
-        told = [outcomes.of_result(each.chunk, each.result) for each in read]
-        probability: list[upserts.Row] = []
-        hazard: list[upserts.Row] = []
-        for each in read:
-            if isinstance(each.result, ProbabilityResult):
-                probability.extend(upserts.probability_rows(each.result))
-            else:
-                hazard.extend(upserts.hazard_rows(each.result))
-        await upserts.write(connection, upserts.PROBABILITY, probability)
-        await upserts.write(connection, upserts.HAZARD, hazard)
+        known = await self._known([self._decoded(record) for record in records], connection)
+        told = [outcomes.of_result(chunk, each.result) for chunk, each in known]
+        for table, kind in zip(upserts.TABLES, KIND_OF.values(), strict=True):
+            rows = [row for _, each in known if each.result.kind == kind for row in each.rows]
+            await upserts.write(connection, table, rows)
         await _record(connection, told)
 
     async def reject(self, connection: asyncpg.Connection, record: Any, error: Exception) -> None:
@@ -74,15 +100,25 @@ class Sink:
         if json_object(record.value).get("job_seq") in (None, chunk.job_seq):
             await _record(connection, [outcomes.of_failure(chunk, kind, str(error))])
 
-    async def _known(self, results: Sequence[Result], connection: asyncpg.Connection) -> list[Read]:
+    def _decoded(self, record: Any) -> Decoded:
+        for worked in self._worked_out:
+            held, decoded = worked.pop(id(record), (None, None))
+            if decoded is not None and held is record:
+                return decoded
+        return Decoded.of(record)
+
+    async def _known(
+        self, results: Sequence[Decoded], connection: asyncpg.Connection
+    ) -> list[tuple[Chunk, Decoded]]:
         """Results of the present run of a job; those of deleted jobs and older runs have no place."""
-        await gate.enter(connection, {result.job_id for result in results})
-        chunks = await ledger.chunks(connection, {result.chunk_id for result in results})
-        read = []
-        for result in results:
+        await gate.enter(connection, {each.result.job_id for each in results})
+        chunks = await ledger.chunks(connection, {each.result.chunk_id for each in results})
+        known = []
+        for each in results:
+            result = each.result
             chunk = chunks.get(result.chunk_id)
             if chunk is not None and _belongs(result, chunk):
-                read.append(Read(chunk, result))
+                known.append((chunk, each))
             else:
                 log.warning(
                     "result of an unknown job or an older run; left out",
@@ -91,13 +127,7 @@ class Sink:
                     job_seq=result.job_seq,
                     kind=result.kind,
                 )
-        return read
-
-
-def _decoded(record: Any) -> Result:
-    if record.topic == PROBABILITIES.name:
-        return decode(ProbabilityResult, record.value)
-    return decode(HazardResult, record.value)
+        return known
 
 
 def _belongs(result: Result, chunk: Chunk) -> bool:

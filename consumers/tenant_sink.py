@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from consumers import gate, ledger, tenant_ledger, tenant_rows
+from consumers.handler import Handler
 from consumers.letters import dead_letter, put
 from consumers.tenant_ledger import TenantEnd
 from consumers.tenant_rows import TenantKey
@@ -106,7 +107,7 @@ class Outcome:
     error: str | None
 
 
-class TenantSink:
+class TenantSink(Handler):
     """Handler of the metrics of tenants."""
 
     name = SOURCE

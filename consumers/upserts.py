@@ -110,26 +110,15 @@ def probability_rows(result: ProbabilityResult) -> Iterator[Row]:
     window = (result.scenario, result.window.start, result.window.end)
     made = (result.risk_table, result.calculated_at, result.job_id, result.job_seq)
     for risk in result.risks:
-        bins = _BinData(risk)
+        bins = _bins(risk)
         low, high = (column or [None] * len(result.cells) for column in (risk.aal_p05, risk.aal_p95))
-        for i, (latitude, longitude) in enumerate(result.cells):
-            if risk.failure[i] is not None:
-                continue
-            probability, bin_data = bins.of_cell(i)
-            yield (
-                latitude,
-                longitude,
-                risk.risk_type,
-                *window,
-                probability,
-                bin_data,
-                risk.aal[i],
-                low[i],
-                high[i],
-                risk.reason[i],
-                risk.basis[i],
-                *made,
-            )
+        columns = zip(
+            *(result.cells, bins, risk.aal, low, high, risk.reason, risk.basis, risk.failure), strict=True
+        )
+        for (latitude, longitude), texts, aal, aal_p05, aal_p95, reason, basis, failure in columns:
+            if failure is None:
+                numbers = (*texts, aal, aal_p05, aal_p95)
+                yield latitude, longitude, risk.risk_type, *window, *numbers, reason, basis, *made
 
 
 def hazard_rows(result: HazardResult) -> Iterator[Row]:
@@ -141,58 +130,70 @@ def hazard_rows(result: HazardResult) -> Iterator[Row]:
     window = (result.scenario, result.window.start, result.window.end)
     made = (result.risk_table, result.calculated_at, result.job_id, result.job_seq)
     for risk in result.risks:
-        for i, (latitude, longitude) in enumerate(result.cells):
-            if risk.failure[i] is not None:
+        columns = zip(
+            *(result.cells, risk.hazard_score, risk.hazard_level, risk.reason, risk.basis, risk.failure),
+            strict=True,
+        )
+        for i, ((latitude, longitude), score, level, reason, basis, failure) in enumerate(columns):
+            if failure is not None:
                 continue
-            score, reason = risk.hazard_score[i], risk.reason[i]
             if score is None and reason is None:
                 raise InvalidMessage(_says_nothing(risk, i))
             points = None if score is None else SCORE_SCALE * score
-            level = risk.hazard_level[i]
             numbers = (score, points, level)
-            yield latitude, longitude, risk.risk_type, *window, *numbers, reason, risk.basis[i], *made
+            yield latitude, longitude, risk.risk_type, *window, *numbers, reason, basis, *made
 
 
-class _BinData:
-    """Writes the JSON of a cell's bins: the same text for all cells but for the probabilities."""
+def _bins(risk: ProbabilityColumns) -> list[tuple[str, str] | tuple[None, None]]:
+    """JSON of `probability` and `bin_data` of each cell, None where it has none.
 
-    def __init__(self, risk: ProbabilityColumns) -> None:
-        self._risk = risk
-        self._shared = None if risk.edges is None else self._template(risk.edges)
-
-    def of_cell(self, i: int) -> tuple[str, str] | tuple[None, None]:
-        """JSON of `probability` and `bin_data`, None where the cell has a reason instead."""
-        risk = self._risk
-        probability = risk.probability[i]
-        if probability is None:
-            if risk.reason[i] is None:
+    Raises:
+        InvalidMessage: A cell that did not fail has neither probabilities nor a reason; bins, edges and
+            damage rates do not fit.
+    """
+    shared = None if risk.edges is None else _template(risk, risk.edges)
+    found: list[tuple[str, str] | tuple[None, None]] = []
+    for i, text in enumerate(_texts(risk.probability)):
+        if text is None or risk.failure[i] is not None:
+            if risk.reason[i] is None and risk.failure[i] is None:
                 raise InvalidMessage(_says_nothing(risk, i))
-            return None, None
-        template = self._shared or self._own_template(i)
-        if len(probability) != len(risk.base_damage_rate):
+            found.append((None, None))
+            continue
+        values = text.split(",")
+        if len(values) != len(risk.base_damage_rate):
             raise InvalidMessage(
-                f"{risk.risk_type}: {len(probability)} probabilities for {len(risk.base_damage_rate)} bins"
+                f"{risk.risk_type}: {len(values)} probabilities for {len(risk.base_damage_rate)} bins"
             )
-        text = orjson.dumps(probability).decode()
-        return text, template % tuple(text[1:-1].split(","))
+        found.append((f"[{text}]", (shared or _own_template(risk, i)) % tuple(values)))
+    return found
 
-    def _own_template(self, i: int) -> str:
-        own = self._risk.cell_edges[i] if self._risk.cell_edges else None
-        if own is None:
-            raise InvalidMessage(f"{self._risk.risk_type}: cell {i} has probabilities but no edges")
-        return self._template(own)
 
-    def _template(self, edges: Sequence[float]) -> str:
-        rates = self._risk.base_damage_rate
-        if len(edges) + 1 != len(rates):
-            raise InvalidMessage(f"{self._risk.risk_type}: {len(edges)} edges for {len(rates)} damage rates")
-        bounds = [None, *edges, None]
-        bins = [
-            {"bin": b + 1, "lower": bounds[b], "upper": bounds[b + 1], "unit": self._risk.unit}
-            | {"probability": _HOLE, "base_damage_rate": rate}
-            for b, rate in enumerate(rates)
-        ]
-        return orjson.dumps(bins).decode().replace("%", "%%").replace(f'"{_HOLE}"', "%s")
+def _texts(probability: Sequence[Sequence[float] | None]) -> Iterator[str | None]:
+    """The numbers of each cell as JSON without brackets: one call for all costs a fifth of one a cell."""
+    given = [values for values in probability if values is not None]
+    texts = iter(orjson.dumps(given)[2:-2].decode().split("],["))
+    return (None if values is None else next(texts) for values in probability)
+
+
+def _own_template(risk: ProbabilityColumns, i: int) -> str:
+    own = risk.cell_edges[i] if risk.cell_edges else None
+    if own is None:
+        raise InvalidMessage(f"{risk.risk_type}: cell {i} has probabilities but no edges")
+    return _template(risk, own)
+
+
+def _template(risk: ProbabilityColumns, edges: Sequence[float]) -> str:
+    """The JSON of a cell's bins with a hole for each probability: all else is the same for many cells."""
+    rates = risk.base_damage_rate
+    if len(edges) + 1 != len(rates):
+        raise InvalidMessage(f"{risk.risk_type}: {len(edges)} edges for {len(rates)} damage rates")
+    bounds = [None, *edges, None]
+    bins = [
+        {"bin": b + 1, "lower": bounds[b], "upper": bounds[b + 1], "unit": risk.unit}
+        | {"probability": _HOLE, "base_damage_rate": rate}
+        for b, rate in enumerate(rates)
+    ]
+    return orjson.dumps(bins).decode().replace("%", "%%").replace(f'"{_HOLE}"', "%s")
 
 
 _HOLE = "<probability>"

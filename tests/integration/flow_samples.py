@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from consumers.acceptor import Acceptor
 from consumers.reader import Reader
 from consumers.sink import Sink
+from producers.offsets import OffsetReader
 from schemas.codec import encode
 from schemas.messages import (
     HazardColumns,
@@ -27,7 +28,7 @@ from schemas.messages import (
     Window,
 )
 from schemas.settings import Settings
-from schemas.topics import HAZARDS, PROBABILITIES, TRIGGERS, Topic
+from schemas.topics import HAZARDS, PROBABILITIES, SINK_GROUP, TRIGGERS, Topic
 
 RISKS = ("drought", "typhoon")
 GRID = [(35.0 + step, 127.5) for step in range(5)]
@@ -192,3 +193,14 @@ async def commit(settings: Settings, group: str, offsets: dict[TopicPartition, i
 
 def places(topic: Topic, partitions: Sequence[int] | None = None) -> list[TopicPartition]:
     return [TopicPartition(topic.name, each) for each in (partitions or range(topic.partitions))]
+
+
+async def committed(settings: Settings) -> int:
+    """Sum of the offsets that the sink's group has committed."""
+    reader = OffsetReader(settings, "test")
+    await reader.start()
+    try:
+        places = await reader.partitions([PROBABILITIES.name, HAZARDS.name])
+        return sum((await reader.passed(SINK_GROUP, places)).values())
+    finally:
+        await reader.stop()

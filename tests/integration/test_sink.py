@@ -13,6 +13,7 @@ from flow_samples import (
     RISKS,
     as_read,
     chunk_rows,
+    committed,
     hazard_columns,
     job_row,
     open_sink,
@@ -28,13 +29,12 @@ from pydantic import SecretStr
 import consumers.service
 from consumers.reader import Reader
 from consumers.sink import Sink
-from producers.offsets import OffsetReader
 from producers.publisher import Publisher
 from schemas.codec import Record, encode
 from schemas.errors import Unavailable
 from schemas.messages import JobEvent
 from schemas.settings import Settings
-from schemas.topics import HAZARDS, PROBABILITIES, SINK_GROUP
+from schemas.topics import HAZARDS, PROBABILITIES
 
 KINDS = ("probability", "hazard")
 
@@ -526,14 +526,3 @@ async def test_a_database_that_cannot_be_used_ends_the_start(
     assert sentence in str(fault.value)
     assert str(fault.value).startswith("database 127.0.0.1:")
     assert dsn.split(":")[2].split("@")[0] not in str(fault.value)
-
-
-async def committed(settings: Settings) -> int:
-    """Sum of the offsets that the sink's group has committed."""
-    reader = OffsetReader(settings, "test")
-    await reader.start()
-    try:
-        places = await reader.partitions([PROBABILITIES.name, HAZARDS.name])
-        return sum((await reader.passed(SINK_GROUP, places)).values())
-    finally:
-        await reader.stop()
