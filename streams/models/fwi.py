@@ -113,12 +113,12 @@ def fire_seasons(
     cells = len(latitude)
     start = start or spring_start(cells)
     state = np.stack([start.ffmc, start.dmc, start.dc, start.gap], axis=1)
-    found = np.zeros((3, cells, len(years)))
+    found = np.zeros((3, len(years), cells))
     calendar = (month_of_days(years), year_of_days(years))
     run_years(_arrays(weather), calendar, _day_lengths(latitude), state, found)
-    days, steepest, missing = found
+    days, maximum, missing = (values.T for values in found)
     gone = missing > MISSING_PER_YEAR
-    seasons = FireSeasons(np.where(gone, np.nan, days), np.where(gone, np.nan, _final_index(steepest)))
+    seasons = FireSeasons(np.where(gone, np.nan, days), np.where(gone, np.nan, maximum))
     return seasons, MoistureCodes(*state.T.copy())
 
 
@@ -135,9 +135,8 @@ def fire_codes(
     """
     start = start or spring_start(len(latitude))
     state = np.stack([start.ffmc, start.dmc, start.dc, start.gap], axis=1)
-    codes = np.full((6, *weather.temperature.shape), np.nan)
+    codes = np.empty((6, *weather.temperature.shape))
     run_codes(_arrays(weather), month, _day_lengths(latitude), state, codes)
-    codes[5] = _final_index(codes[5])
     return FireCodes(*codes)
 
 
@@ -165,13 +164,4 @@ def _day_lengths(latitude: Array) -> tuple[Array, Array]:
     return (
         DMC_DAY_LENGTH[np.digitize(latitude, DMC_BANDS, right=True)],
         DC_DAY_LENGTH[np.digitize(latitude, DC_BANDS, right=True)],
-    )
-
-
-def _final_index(intermediate: Array) -> Array:
-    """FWI of the intermediate index B, eq. 30; rising, so the year's highest B gives its highest FWI."""
-    return np.where(
-        intermediate > 1.0,
-        np.exp(2.72 * (0.434 * np.log(np.maximum(intermediate, 1.0))) ** 0.647),
-        intermediate,
     )

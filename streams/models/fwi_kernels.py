@@ -1,21 +1,47 @@
 # ruff: noqa: PLR2004 - the numbers are those of the equations
-"""The equations of the fire weather index system and their runs over days, compiled.
+"""The fire weather index system run over days, compiled.
 
 Source: Van Wagner and Pickett (1985), Forestry Technical Report 33; equation numbers are theirs.
+
+A block of cells takes a day together, equation by equation, in loops that LLVM compiles for several
+cells at once: rows of cells, no branches, exp and log of `vector_math`. What few cells need (rain, a
+duff code above the drought code's share) is packed into short rows first. Every cell's numbers come
+from the same operations wherever it stands.
 """
 
 from __future__ import annotations
 
-from math import exp, log, sqrt
+import math
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from streams.models.fwi_equations import (
+    deep_buildup,
+    drought_drying,
+    duff_drying,
+    equilibria,
+    intermediate,
+    left_of_distance,
+    log_slope,
+    moisture_content,
+    rate_at_zero,
+    shallow_buildup,
+    spread,
+    steep_index,
+    warmth_factor,
+    wetted_drought,
+    wetted_duff,
+    wetted_fuel,
+)
 from streams.models.inputs import Array
 
 START = (85.0, 6.0, 15.0)
 """FFMC, DMC and DC on the first day; Van Wagner and Pickett (1985)."""
+
+START_MOISTURE = 147.2 * (101.0 - START[0]) / (59.5 + START[0])
+"""Moisture content of fine fuel on the first day [%], eq. 1."""
 
 VERY_HIGH = 38.0
 """FWI from which fire danger is very high; EFFIS classes."""
@@ -26,99 +52,256 @@ LONGEST_GAP = 15
 STEEPEST_DUFF = 40.0
 """Upper bound of the duff moisture function f(D), eq. 28b for BUI without end."""
 
-VERY_HIGH_B = exp((log(VERY_HIGH) / 2.72) ** (1 / 0.647) / 0.434)
+VERY_HIGH_B = math.exp((math.log(VERY_HIGH) / 2.72) ** (1 / 0.647) / 0.434)
 """The intermediate index B at which FWI is VERY_HIGH; eq. 30b solved for B."""
 
+CELLS, DAYS = 64, 8
+"""Cells and days that are computed together; their rows fit in the nearest caches."""
+
+STRIDE = CELLS + 8
+"""Numbers from row to row: some more than CELLS, so that rows do not begin at the same place of a cache."""
+
+TEMPERATURE, HUMIDITY, WIND, RAIN, DMC_LENGTH, DC_LENGTH = range(6)
+FFMC, DMC, DC, ISI, BUI, INDEX = range(6, 12)
+GAP, MOISTURE, DRYING, WETTING, WARMTH, LEFT = range(12, 18)
+PACKED = 18
+ROWS = 22
+"""The rows of a day: weather, the six codes, what stands between them; four for packed cells."""
+
+TILE = (DAYS, ROWS, STRIDE)
+"""Shape of the memory of a block. Known to the compiler, so that it sees that rows do not overlap."""
 
 FourArrays = tuple[Array, Array, Array, Array]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _next_ffmc(code: float, temperature: float, humidity: float, wind: float, rain: float) -> float:
-    """Fine fuel moisture code, eqs. 1-10."""
-    moisture = 147.2 * (101.0 - code) / (59.5 + code)
-    if rain > 0.5:
-        net = rain - 0.5
-        wetted = moisture + 42.5 * net * exp(-100.0 / (251.0 - moisture)) * (1.0 - exp(-6.93 / net))
-        if moisture > 150.0:
-            wetted += 0.0015 * (moisture - 150.0) ** 2 * sqrt(net)
-        moisture = min(wetted, 250.0)
-    log_humidity = log(humidity)
-    common = 0.18 * (21.1 - temperature) * (1.0 - exp(-0.115 * humidity))
-    near_saturation = exp((humidity - 100.0) / 10.0)
-    drying = 0.942 * exp(0.679 * log_humidity) + 11.0 * near_saturation + common
-    if moisture > drying:
-        rate = _exchange(humidity / 100.0, temperature, wind)
-        moisture = drying + (moisture - drying) * rate
-    else:
-        wetting = 0.618 * exp(0.753 * log_humidity) + 10.0 * near_saturation + common
-        if moisture < wetting:
-            rate = _exchange((100.0 - humidity) / 100.0, temperature, wind)
-            moisture = wetting - (wetting - moisture) * rate
-    return min(max(59.5 * (250.0 - moisture) / (147.2 + moisture), 0.0), 101.0)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _pack(day: Array, row: int, packed: int, chosen: NDArray[np.int64], count: int) -> None:
+    """The chosen cells of a row side by side into the row of packed cells."""
+    for j in range(count):
+        day[packed, j] = day[row, chosen[j]]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _unpack(day: Array, row: int, packed: int, chosen: NDArray[np.int64], count: int) -> None:
+    """Packed cells back to their places in a row."""
+    for j in range(count):
+        day[row, chosen[j]] = day[packed, j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _whole(count: int) -> int:
+    """A loop's length without single cells left over; the cells added are stale, nobody reads them."""
+    return (count + 7) // 8 * 8
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _begin(before: Array, day: Array, cells: int) -> None:
+    """The codes of the day before, anew after a long gap; the gap is 0 on a day that is there."""
+    for i in range(cells):
+        known = day[TEMPERATURE, i] + day[HUMIDITY, i] + day[WIND, i] + day[RAIN, i]
+        there = not math.isnan(known)
+        gap = before[GAP, i]
+        anew = there and gap > LONGEST_GAP
+        longer = gap + 1.0
+        ffmc, dmc, dc, moisture = before[FFMC, i], before[DMC, i], before[DC, i], before[MOISTURE, i]
+        day[FFMC, i] = START[0] if anew else ffmc
+        day[DMC, i] = START[1] if anew else dmc
+        day[DC, i] = START[2] if anew else dc
+        day[MOISTURE, i] = START_MOISTURE if anew else moisture
+        day[GAP, i] = 0.0 if there else longer
+        day[HUMIDITY, i] = min(day[HUMIDITY, i], 100.0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _rain(day: Array, chosen: NDArray[np.int64], cells: int) -> None:
+    """Moisture content, DMC and DC after the day's rain."""
+    count = 0
+    for i in range(cells):
+        chosen[count] = i
+        count += 1 if (day[RAIN, i] > 0.5) & (day[GAP, i] == 0.0) else 0
+    _pack(day, RAIN, PACKED, chosen, count)
+    _pack(day, MOISTURE, PACKED + 1, chosen, count)
+    _pack(day, DMC, PACKED + 2, chosen, count)
+    _pack(day, DC, PACKED + 3, chosen, count)
+    for j in range(_whole(count)):
+        day[PACKED + 1, j] = wetted_fuel(day[PACKED + 1, j], day[PACKED, j])
+    for j in range(_whole(count)):
+        day[PACKED + 2, j] = wetted_duff(day[PACKED + 2, j], day[PACKED, j])
+    for j in range(_whole(count)):
+        day[PACKED + 3, j] = wetted_drought(day[PACKED + 3, j], day[PACKED, j])
+    _unpack(day, MOISTURE, PACKED + 1, chosen, count)
+    _unpack(day, DMC, PACKED + 2, chosen, count)
+    _unpack(day, DC, PACKED + 3, chosen, count)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _dry(day: Array, cells: int) -> None:
+    """FFMC, its moisture content, DMC and DC at the end of the day; as they were on a missing day."""
+    for i in range(cells):
+        day[DRYING, i], day[WETTING, i] = equilibria(day[TEMPERATURE, i], day[HUMIDITY, i])
+        day[WARMTH, i] = warmth_factor(day[TEMPERATURE, i])
+    for i in range(cells):
+        wet = 0.01 * day[HUMIDITY, i]
+        dry = 0.01 * (100.0 - day[HUMIDITY, i])
+        share = wet if day[MOISTURE, i] > day[DRYING, i] else dry
+        day[LEFT, i] = rate_at_zero(share, day[WIND, i])
+    for i in range(cells):
+        day[LEFT, i] = left_of_distance(day[LEFT, i], day[WARMTH, i])
+    for i in range(cells):
+        moisture, drying, wetting, left = day[MOISTURE, i], day[DRYING, i], day[WETTING, i], day[LEFT, i]
+        target = max(moisture, wetting)
+        target = drying if moisture > drying else target
+        after = target + (moisture - target) * left
+        code = min(max(59.5 * (250.0 - after) / (147.2 + after), 0.0), 101.0)
+        before = day[FFMC, i]
+        code = code if day[GAP, i] == 0.0 else before
+        day[FFMC, i] = code
+        day[MOISTURE, i] = moisture_content(code)
+    for i in range(cells):
+        there = day[GAP, i] == 0.0
+        duff = duff_drying(day[TEMPERATURE, i], day[HUMIDITY, i], day[DMC_LENGTH, i])
+        drought = drought_drying(day[TEMPERATURE, i], day[DC_LENGTH, i])
+        day[DMC, i] += duff if there else 0.0
+        day[DC, i] += drought if there else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _exchange(share: float, temperature: float, wind: float) -> float:
-    """What a day leaves of the distance to equilibrium, 10^-k of eqs. 6-9."""
-    eighth = share * share
-    eighth *= eighth
-    eighth *= eighth
-    still = 0.424 * (1.0 - exp(1.7 * log(share))) + 0.0694 * sqrt(wind) * (1.0 - eighth)
-    return exp(-2.302585092994046 * still * 0.581 * exp(0.0365 * temperature))
+def _next_day(
+    memory: Array, lengths: Array, chosen: NDArray[np.int64], days: tuple[int, int], cells: int
+) -> None:
+    """FFMC, DMC, DC and ISI of a day from the day before; `days`: both's places in the memory."""
+    tile = memory.reshape(TILE)
+    before, day = tile[days[0]], tile[days[1]]
+    for i in range(cells):
+        day[DMC_LENGTH, i] = lengths[0, i]
+        day[DC_LENGTH, i] = lengths[1, i]
+    _begin(before, day, cells)
+    _rain(day, chosen, cells)
+    _dry(day, cells)
+    for i in range(cells):
+        index = spread(day[MOISTURE, i], day[WIND, i])
+        day[ISI, i] = index if day[GAP, i] == 0.0 else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _next_dmc(code: float, temperature: float, humidity: float, rain: float, day_length: float) -> float:
-    """Duff moisture code, eqs. 11-17."""
-    if rain > 1.5:
-        net = 0.92 * rain - 1.27
-        moisture = 20.0 + 280.0 * exp(-0.023 * code)
-        if code <= 33.0:
-            slope = 100.0 / (0.5 + 0.3 * code)
-        elif code <= 65.0:
-            slope = 14.0 - 1.3 * log(code)
-        else:
-            slope = 6.2 * log(code) - 17.2
-        wetted = moisture + 1000.0 * net / (48.77 + slope * net)
-        code = max(43.43 * (5.6348 - log(wetted - 20.0)), 0.0)
-    drying = 1.894 * (max(temperature, -1.1) + 1.1) * (100.0 - humidity) * day_length * 1e-4
-    return code + drying
+def _indices(memory: Array, chosen: NDArray[np.int64], place: int, cells: int) -> None:
+    """BUI and FWI of a day that has its codes and ISI."""
+    day = memory.reshape(TILE)[place]
+    count = 0
+    for i in range(cells):
+        chosen[count] = i
+        count += 1 if day[DMC, i] > 0.4 * day[DC, i] else 0
+    _pack(day, DMC, PACKED, chosen, count)
+    _pack(day, DC, PACKED + 1, chosen, count)
+    for i in range(cells):
+        day[BUI, i] = shallow_buildup(day[DMC, i], day[DC, i])
+    for j in range(_whole(count)):
+        day[PACKED, j] = deep_buildup(day[PACKED, j], day[PACKED + 1, j])
+    _unpack(day, BUI, PACKED, chosen, count)
+    for i in range(cells):
+        index = day[BUI, i]
+        day[BUI, i] = index if day[GAP, i] == 0.0 else np.nan
+        day[INDEX, i] = intermediate(day[ISI, i], index)
+    count = 0
+    for i in range(cells):
+        chosen[count] = i
+        count += 1 if day[INDEX, i] > 1.0 else 0
+    _pack(day, INDEX, PACKED, chosen, count)
+    for j in range(_whole(count)):
+        day[PACKED, j] = log_slope(day[PACKED, j])
+    for j in range(_whole(count)):
+        day[PACKED, j] = steep_index(day[PACKED, j])
+    _unpack(day, INDEX, PACKED, chosen, count)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _next_dc(code: float, temperature: float, rain: float, day_length: float) -> float:
-    """Drought code, eqs. 18-23."""
-    if rain > 2.8:
-        net = 0.83 * rain - 1.27
-        code = max(code - 400.0 * log(1.0 + 3.937 * net / (800.0 * exp(-code / 400.0))), 0.0)
-    return code + max((0.36 * (max(temperature, -2.8) + 2.8) + day_length) / 2.0, 0.0)
+def _count_day(memory: Array, chosen: NDArray[np.int64], place: int, found: Array) -> None:
+    """Add a day to the year's `found`, (3, cells): days with B >= VERY_HIGH_B, highest B, missing days."""
+    day = memory.reshape(TILE)[place]
+    days, steepest, missing = found[0], found[1], found[2]
+    count = 0
+    for i in range(found.shape[1]):
+        missing[i] += 1.0 if day[GAP, i] > 0.0 else 0.0
+        # The bound spares most days the powers of BUI and f(D).
+        bound = 0.1 * STEEPEST_DUFF * day[ISI, i]
+        chosen[count] = i
+        count += 1 if (bound >= VERY_HIGH_B) | (bound > steepest[i]) else 0
+    _pack(day, ISI, PACKED, chosen, count)
+    _pack(day, DMC, PACKED + 1, chosen, count)
+    _pack(day, DC, PACKED + 2, chosen, count)
+    for j in range(_whole(count)):
+        dmc, dc = day[PACKED + 1, j], day[PACKED + 2, j]
+        shallow, deep = shallow_buildup(dmc, dc), deep_buildup(dmc, dc)
+        day[PACKED + 1, j] = deep if dmc > 0.4 * dc else shallow
+    for j in range(_whole(count)):
+        day[PACKED, j] = intermediate(day[PACKED, j], day[PACKED + 1, j])
+    for j in range(count):
+        index, i = day[PACKED, j], chosen[j]
+        steepest[i] = max(steepest[i], index)
+        days[i] += 1.0 if index >= VERY_HIGH_B else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _spread(ffmc: float, wind: float) -> float:
-    """Initial spread index, eqs. 24-26."""
-    moisture = 147.2 * (101.0 - ffmc) / (59.5 + ffmc)
-    return 0.208 * 91.9 * exp(0.05039 * wind - 0.1386 * moisture) * (1.0 + exp(5.31 * log(moisture)) / 4.93e7)
+def _load(memory: Array, weather: FourArrays, first_day: int, cells: tuple[int, int]) -> None:
+    """The weather of up to DAYS days of the cells from `cells[0]` to before `cells[1]`, cells along rows."""
+    temperature, humidity, wind, rain = weather
+    tile = memory.reshape(TILE)
+    first = cells[0]
+    for i in range(cells[1] - first):
+        for d in range(min(DAYS, temperature.shape[1] - first_day)):
+            tile[d, TEMPERATURE, i] = temperature[first + i, first_day + d]
+            tile[d, HUMIDITY, i] = humidity[first + i, first_day + d]
+            tile[d, WIND, i] = wind[first + i, first_day + d]
+            tile[d, RAIN, i] = rain[first + i, first_day + d]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _buildup(dmc: float, dc: float) -> float:
-    """Buildup index, eq. 27."""
-    total = dmc + 0.4 * dc
-    if total <= 0.0:
-        return 0.0
-    if dmc <= 0.4 * dc:
-        return 0.8 * dmc * dc / total
-    return max(dmc - (1.0 - 0.8 * dc / total) * (0.92 + exp(1.7 * log(0.0114 * dmc))), 0.0)
+def _store(memory: Array, codes: Array, first_day: int, cells: tuple[int, int]) -> None:
+    """The six codes of up to DAYS days, days along rows."""
+    tile = memory.reshape(TILE)
+    first = cells[0]
+    for q in range(6):
+        for i in range(cells[1] - first):
+            for d in range(min(DAYS, codes.shape[2] - first_day)):
+                codes[q, first + i, first_day + d] = tile[d, FFMC + q, i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _intermediate(isi: float, bui: float) -> float:
-    """The intermediate index B, eqs. 28-29."""
-    if bui <= 80.0:
-        return 0.1 * isi * (0.626 * exp(0.809 * log(bui)) + 2.0)
-    return 0.1 * isi * 1000.0 / (25.0 + 108.64 * exp(-0.023 * bui))
+def _resume(memory: Array, state: Array) -> None:
+    """The block's `state`, (cells, 4), into the place of the day before."""
+    day = memory.reshape(TILE)[DAYS - 1]
+    for i in range(state.shape[0]):
+        day[FFMC, i], day[DMC, i], day[DC, i], day[GAP, i] = (
+            state[i, 0],
+            state[i, 1],
+            state[i, 2],
+            state[i, 3],
+        )
+        day[MOISTURE, i] = moisture_content(state[i, 0])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _leave(memory: Array, place: int, state: Array) -> None:
+    """The codes of the last day into the block's `state`, (cells, 4)."""
+    day = memory.reshape(TILE)[place]
+    for i in range(state.shape[0]):
+        state[i, 0], state[i, 1], state[i, 2], state[i, 3] = (
+            day[FFMC, i],
+            day[DMC, i],
+            day[DC, i],
+            day[GAP, i],
+        )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _lengths_of(day_lengths: tuple[Array, Array], first: int, last: int) -> Array:
+    """Le [h] and Lf of the cells from `first` to before `last`, (12, 2, cells)."""
+    lengths = np.empty((12, 2, last - first))
+    for i in range(last - first):
+        for m in range(12):
+            lengths[m, 0, i] = day_lengths[0][first + i, m]
+            lengths[m, 1, i] = day_lengths[1][first + i, m]
+    return lengths
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -129,38 +312,29 @@ def run_years(
     state: Array,
     found: Array,
 ) -> None:
-    """Days with B >= VERY_HIGH_B, highest B and missing days of every year into `found`.
+    """Days with FWI >= VERY_HIGH, highest FWI and missing days into `found`, (3, years, cells).
 
     `calendar` has month and year of every day; `state`, (cells, 4), runs on.
     """
-    temperature, humidity, wind, rain = weather
+    cells, days = weather[0].shape
     month, year = calendar
-    dmc_length, dc_length = day_lengths
-    days, steepest, missing = found[0], found[1], found[2]
-    for c in range(temperature.shape[0]):
-        ffmc, dmc, dc, gap = state[c]
-        for d in range(temperature.shape[1]):
-            t, h, w, r, m, y = temperature[c, d], humidity[c, d], wind[c, d], rain[c, d], month[d], year[d]
-            if np.isnan(t + h + w + r):
-                gap += 1.0
-                missing[c, y] += 1.0
-                continue
-            if gap > LONGEST_GAP:
-                ffmc, dmc, dc = START
-            gap = 0.0
-            h = min(h, 100.0)
-            ffmc = _next_ffmc(ffmc, t, h, w, r)
-            dmc = _next_dmc(dmc, t, h, r, dmc_length[c, m])
-            dc = _next_dc(dc, t, r, dc_length[c, m])
-            isi = _spread(ffmc, w)
-            # The bound spares most days the powers of BUI and f(D).
-            bound = 0.1 * STEEPEST_DUFF * isi
-            if bound >= VERY_HIGH_B or bound > steepest[c, y]:
-                index = _intermediate(isi, _buildup(dmc, dc))
-                steepest[c, y] = max(steepest[c, y], index)
-                if index >= VERY_HIGH_B:
-                    days[c, y] += 1.0
-        state[c] = ffmc, dmc, dc, gap
+    memory, chosen = np.zeros(DAYS * ROWS * STRIDE), np.zeros(CELLS, np.int64)
+    for first in range(0, cells, CELLS):
+        last = min(first + CELLS, cells)
+        lengths = _lengths_of(day_lengths, first, last)
+        _resume(memory, state[first:last])
+        for d in range(days):
+            place = d % DAYS
+            if place == 0:
+                _load(memory, weather, d, (first, last))
+            _next_day(memory, lengths[month[d]], chosen, ((d - 1) % DAYS, place), last - first)
+            _count_day(memory, chosen, place, found[:, year[d], first:last])
+        _leave(memory, (days - 1) % DAYS, state[first:last])
+    steepest = found[1]
+    for y in range(steepest.shape[0]):
+        for c in range(cells):
+            index = steep_index(log_slope(steepest[y, c]))
+            steepest[y, c] = index if steepest[y, c] > 1.0 else steepest[y, c]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -171,26 +345,19 @@ def run_codes(
     state: Array,
     codes: Array,
 ) -> None:
-    """FFMC, DMC, DC, ISI, BUI and B of every day into `codes`, (6, cells, days)."""
-    temperature, humidity, wind, rain = weather
-    dmc_length, dc_length = day_lengths
-    for c in range(temperature.shape[0]):
-        ffmc, dmc, dc, gap = state[c]
-        for d in range(temperature.shape[1]):
-            t, h, w, r, m = temperature[c, d], humidity[c, d], wind[c, d], rain[c, d], month[d]
-            if np.isnan(t + h + w + r):
-                gap += 1.0
-                codes[0, c, d], codes[1, c, d], codes[2, c, d] = ffmc, dmc, dc
-                continue
-            if gap > LONGEST_GAP:
-                ffmc, dmc, dc = START
-            gap = 0.0
-            h = min(h, 100.0)
-            ffmc = _next_ffmc(ffmc, t, h, w, r)
-            dmc = _next_dmc(dmc, t, h, r, dmc_length[c, m])
-            dc = _next_dc(dc, t, r, dc_length[c, m])
-            isi = _spread(ffmc, w)
-            bui = _buildup(dmc, dc)
-            codes[0, c, d], codes[1, c, d], codes[2, c, d] = ffmc, dmc, dc
-            codes[3, c, d], codes[4, c, d], codes[5, c, d] = isi, bui, _intermediate(isi, bui)
-        state[c] = ffmc, dmc, dc, gap
+    """FFMC, DMC, DC, ISI, BUI and FWI of every day into `codes`, (6, cells, days)."""
+    cells, days = weather[0].shape
+    memory, chosen = np.zeros(DAYS * ROWS * STRIDE), np.zeros(CELLS, np.int64)
+    for first in range(0, cells, CELLS):
+        last = min(first + CELLS, cells)
+        lengths = _lengths_of(day_lengths, first, last)
+        _resume(memory, state[first:last])
+        for d in range(days):
+            place = d % DAYS
+            if place == 0:
+                _load(memory, weather, d, (first, last))
+            _next_day(memory, lengths[month[d]], chosen, ((d - 1) % DAYS, place), last - first)
+            _indices(memory, chosen, place, last - first)
+            if place == DAYS - 1 or d == days - 1:
+                _store(memory, codes, d - place, (first, last))
+        _leave(memory, (days - 1) % DAYS, state[first:last])

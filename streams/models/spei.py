@@ -10,16 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from scipy.special import ndtri
 
 from streams.models.frame import MIN_YEARS
 from streams.models.inputs import Array
+from streams.models.vector_math import exp, log, normal_quantile
 
 SCALE = 12
 """Months of the sums of SPEI-12 [months]."""
 
 LIMIT = 3.0
 """Largest absolute SPEI; METHODS, section 2."""
+
+LEAST_PROBABILITY = 0.001
+"""Below that of -LIMIT, 0.00135, so that no index within the limits moves [1]."""
 
 LOGISTIC = 1e-9
 """Absolute shape under which the distribution is taken as the logistic, its limit at 0."""
@@ -120,32 +123,25 @@ def compile_kernels() -> None:
 def standardise(sums: Array, fit: Logistic) -> Array:
     """SPEI of sums, (..., years), under a fit of shape (...); the LIMIT of its side outside the support."""
     rows = sums.reshape(-1, sums.shape[-1])
-    location, scale, shape = (each.ravel() for each in (fit.location, fit.scale, fit.shape))
-    # In place: for many months fresh arrays would cost more than the arithmetic.
-    odds = _bent(rows, location, scale, shape)
-    np.log(odds, out=odds)
-    odds /= np.where(shape == 0.0, 1.0, shape)[:, None]
-    with np.errstate(over="ignore"):
-        np.exp(odds, out=odds)
-    # F = 1 / (1 + exp(-y)); where its upper tail loses digits the index is beyond LIMIT.
-    odds += 1.0
-    index = ndtri(np.reciprocal(odds, out=odds), out=odds)
-    return np.clip(index, -LIMIT, LIMIT, out=index).reshape(sums.shape)
+    fits = (each.ravel() for each in (fit.location, fit.scale, fit.shape))
+    return _standardised(rows, *fits).reshape(sums.shape)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _bent(sums: Array, location: Array, scale: Array, shape: Array) -> Array:
-    """1 - k (x - location) / scale, whose logarithm over k is -y, (samples, years); exp(-y) itself at k = 0.
-
-    Outside the support it is the least positive number.
-    """
-    bent = np.empty(sums.shape)
+def _standardised(sums: Array, location: Array, scale: Array, shape: Array) -> Array:
+    """SPEI of each row's sums under its own fit, (samples, years)."""
+    found = np.empty(sums.shape)
     for row in range(len(sums)):
+        k = shape[row]
         for year in range(sums.shape[1]):
             reduced = (sums[row, year] - location[row]) / scale[row]
-            value = 1.0 - shape[row] * reduced if shape[row] != 0.0 else np.exp(-reduced)
-            bent[row, year] = TINY if value < TINY else value  # noqa: FURB136 - NaN stays NaN
-    return bent
+            # -y; outside the support the logarithm of the least number stands for that of 0 or less.
+            minus_y = -reduced if k == 0.0 else log(max(1.0 - k * reduced, TINY)) / k
+            # F = 1 / (1 + exp(-y)), within what LIMIT leaves of it.
+            probability = 1.0 / (1.0 + exp(minus_y))
+            index = normal_quantile(min(max(probability, LEAST_PROBABILITY), 1.0 - LEAST_PROBABILITY))
+            found[row, year] = min(max(index, -LIMIT), LIMIT) if not np.isnan(reduced) else np.nan
+    return found
 
 
 def spei(balance: Array, baseline: slice, months: int = SCALE) -> Array:

@@ -98,6 +98,28 @@ def test_codes_stay_in_range_under_extreme_weather() -> None:
         assert (np.isfinite(values) & (values >= 0)).all()
 
 
+def test_a_cell_has_the_same_codes_wherever_it_stands() -> None:
+    random = np.random.default_rng(9)
+    shape = (67, 40)
+    weather = NoonWeather(
+        random.normal(20, 8, shape),
+        random.uniform(0, 104, shape),
+        random.gamma(2, 6, shape),
+        random.choice([0.0, 1.0, 2.0, 30.0], shape),
+    )
+    weather.wind[random.random(shape) < 0.1] = np.nan
+    latitude, month = np.linspace(-60, 70, 67), np.arange(40) // 20
+    together = fire_codes(weather, month, latitude)
+    for cell in range(67):
+        alone = fire_codes(
+            NoonWeather(*(values[cell : cell + 1] for values in fields(weather))),
+            month,
+            latitude[cell : cell + 1],
+        )
+        np.testing.assert_array_equal(alone.fwi[0], together.fwi[cell])
+        np.testing.assert_array_equal(alone.bui[0], together.bui[cell])
+
+
 def test_a_missing_day_leaves_the_codes_as_they_are() -> None:
     weather = steady(10)
     weather.rain[0, 4] = np.nan
