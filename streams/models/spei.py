@@ -27,7 +27,6 @@ LEAST_PROBABILITY = 0.001
 LOGISTIC = 1e-9
 """Absolute shape under which the distribution is taken as the logistic, its limit at 0."""
 
-
 TINY = np.finfo(np.float64).tiny
 
 
@@ -50,7 +49,13 @@ def trailing_sums(values: Array, count: int = SCALE) -> Array:
         values: Amounts of consecutive months (or years), time last.
         count: How many a sum takes.
     """
-    return _sums(values.reshape(-1, values.shape[-1]), count).reshape(values.shape)
+    return _sums(_rows(values), count).reshape(values.shape)
+
+
+def _rows(values: Array) -> Array:
+    """All leading axes as one; contiguous and writable, as one layout is one compiled kernel."""
+    rows: Array = np.require(values, np.float64, ["C", "W"]).reshape(-1, values.shape[-1])
+    return rows
 
 
 @njit(cache=True, nogil=True)
@@ -122,9 +127,8 @@ def compile_kernels() -> None:
 
 def standardise(sums: Array, fit: Logistic) -> Array:
     """SPEI of sums, (..., years), under a fit of shape (...); the LIMIT of its side outside the support."""
-    rows = sums.reshape(-1, sums.shape[-1])
     fits = (each.ravel() for each in (fit.location, fit.scale, fit.shape))
-    return _standardised(rows, *fits).reshape(sums.shape)
+    return _standardised(_rows(sums), *fits).reshape(sums.shape)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
