@@ -141,12 +141,10 @@ def fire_codes(
 
 
 def compile_kernels() -> None:
-    """Compile what this module runs, or load it from the cache."""
+    """Compile what a worker runs of this module, or load it from the cache: not the codes of every day."""
     year = Years(2001, 2001)
     calm = np.zeros((1, 365))
-    weather = NoonWeather(calm, calm, calm, calm)
-    fire_seasons(weather, year, np.zeros(1))
-    fire_codes(weather, month_of_days(year), np.zeros(1))
+    fire_seasons(NoonWeather(calm, calm, calm, calm), year, np.zeros(1))
 
 
 def _arrays(weather: NoonWeather) -> FourArrays:
