@@ -24,34 +24,34 @@ DAYS_KEPT = 14.0
 class Costs:
     """Of one cell of one scenario and window: both kinds, nine risks, 30 years; CPU in ms, sizes in bytes.
 
-    CPU times are those of the benchmarks `job-annual` and `job-daily`, sizes those of
-    `benchmarks.footprint`; see docs/scaling.md.
+    Those of `python -m benchmarks.footprint` (CPU the mean of a job that inserts and one that updates) and,
+    for `worker_daily`, of the note of the benchmark `scaling`, on 2026-11-29; see docs/scaling.md.
     """
 
-    worker_annual: float = 1.07
-    worker_daily: float = 4.0
-    database_read: float = 0.25
-    database_write: float = 0.40
-    sink: float = 0.17
-    broker: float = 0.10
+    worker_annual: float = 0.64
+    worker_daily: float = 2.46
+    database_read: float = 0.21
+    database_write: float = 0.39
+    sink: float = 0.19
+    broker: float = 0.09
     producers: float = 0.02
     chunk_message: float = 25
-    probability_message: float = 1351
-    hazard_message: float = 426
-    probability_rows: float = 20_648
-    probability_index: float = 1_192
-    hazard_rows: float = 3_520
-    hazard_index: float = 1_192
-    wal_insert: float = 16_637
-    wal_update: float = 4_483
-    chunk_row: float = 64 * 152
-    outcome_rows: float = 64 * 32
-    event_rows: float = 64 * 104
-    packed_month: float = 25_104 / 360
-    month_row: float = 68_368 / 360
-    extremes_year: float = 5_280 / 30
-    site_row: float = 320
-    parquet: float = 870
+    probability_message: float = 1357
+    hazard_message: float = 427
+    probability_rows: float = 20_620
+    probability_index: float = 974
+    hazard_rows: float = 3_502
+    hazard_index: float = 974
+    wal_insert: float = 16_249
+    wal_update: float = 4_160
+    chunk_row: float = 64 * 88
+    outcome_rows: float = 64 * 16
+    event_rows: float = 64 * 30
+    packed_month: float = 25_026 / 360
+    month_row: float = 68_768 / 360
+    extremes_year: float = 5_224 / 30
+    site_row: float = 276
+    parquet: float = 856
 
     @property
     def database(self) -> float:
@@ -329,14 +329,14 @@ def placed(page: str, written: Sequence[Table]) -> str:
         ValueError: The page has no place for one of them.
     """
     for table in written:
-        begin, end = f"<!-- table: {table.name} -->\n", "\n<!-- end of table -->"
+        begin, end = f"<!-- table: {table.name} -->\n", "<!-- end of table -->"
         before, found, rest = page.partition(begin)
         _, closed, after = rest.partition(end)
         if not found or not closed:
             raise ValueError(
                 f"the page has no place for the table {table.name!r}: write {begin.strip()} there"
             )
-        page = before + begin + table.markdown() + end + after
+        page = f"{before}{begin}{table.markdown()}\n{end}{after}"
     return page
 
 
