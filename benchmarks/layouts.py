@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from itertools import pairwise
 
 import asyncpg
 
@@ -18,7 +17,6 @@ WINDOWS = ((2021, 2050), (2041, 2070), (2071, 2100))
 PAIRS = tuple((scenario, *window) for scenario in SCENARIOS for window in WINDOWS)
 NEW_PAIR = ("ssp370", 2021, 2050)
 COLUMNS = 1000  # of the grid; its step is 0.01 degrees
-PARTS = 16  # of the layouts that divide the grid
 CELL_FIRST = "latitude, longitude, risk_type, scenario, window_start, window_end"
 PAIR_FIRST = "scenario, window_start, window_end, latitude, longitude, risk_type"
 GROWN = 70
@@ -38,33 +36,24 @@ class Layout:
         """Name of the table."""
         return f"scale_{self.name}"
 
-    def parts(self, cells: int) -> list[str]:
+    def parts(self) -> list[str]:
         """Bounds of the partitions, as they follow PARTITION OF; the new pair's is among them."""
-        if self is BY_PAIR:
-            return [f"FROM ('{s}', {a}, {b}) TO ('{s}', {a}, {b + 1})" for s, a, b in (*PAIRS, NEW_PAIR)]
-        if self is BY_LATITUDE:
-            rows = -(-cells // COLUMNS)
-            edges = [f"{33 + part * rows / PARTS * 0.01:.6f}" for part in range(1, PARTS)]
-            ends = ["MINVALUE", *edges, "MAXVALUE"]
-            return [f"FROM ({low}) TO ({high})" for low, high in pairwise(ends)]
-        return [f"WITH (MODULUS {PARTS}, REMAINDER {part})" for part in range(PARTS)]
+        return [f"FROM ('{s}', {a}, {b}) TO ('{s}', {a}, {b + 1})" for s, a, b in (*PAIRS, NEW_PAIR)]
 
 
 AS_IT_IS = Layout("as_it_is")
 KEY_BY_PAIR = Layout("key_by_pair", key=PAIR_FIRST)
 BY_PAIR = Layout("by_pair", partition="RANGE (scenario, window_start, window_end)")
-BY_LATITUDE = Layout("by_latitude", partition="RANGE (latitude)")
-BY_CELL = Layout("by_cell", partition="HASH (latitude, longitude)")
 
 
-async def create(connection: asyncpg.Connection, layout: Layout, cells: int) -> None:
+async def create(connection: asyncpg.Connection, layout: Layout) -> None:
     """Make the table and its partitions without indexes."""
     like = f"CREATE TABLE {layout.table} (LIKE hazard_results INCLUDING DEFAULTS)"
     if not layout.partition:
         await connection.execute(like)
         return
     await connection.execute(f"{like} PARTITION BY {layout.partition}")
-    for number, bounds in enumerate(layout.parts(cells)):
+    for number, bounds in enumerate(layout.parts()):
         await connection.execute(
             f"CREATE TABLE {layout.table}_{number} PARTITION OF {layout.table} FOR VALUES {bounds}"
         )

@@ -236,7 +236,7 @@ async def _set_default(url: str, pair: tuple[str, int, int]) -> None:
 async def _prepared(url: str, layout: Layout, cells: int) -> None:
     connection = await asyncpg.connect(url)
     try:
-        await create(connection, layout, cells)
+        await create(connection, layout)
         await fill(connection, layout, cells)
         await index(connection, layout)
     finally:
