@@ -56,15 +56,7 @@ async def send(settings: Settings, environ: Mapping[str, str], parcel: Parcel) -
     if settings.smtp_host is None:
         raise CannotSend("SMTP_HOST is not set, so no mail is sent; set it")
     with not_handed_over():
-        tls = await asyncio.to_thread(_tls, settings)
-        client = SMTP(
-            hostname=settings.smtp_host,
-            port=settings.smtp_port,
-            timeout=settings.delivery_timeout,
-            use_tls=settings.smtp_security == "tls",
-            start_tls=False,
-            tls_context=tls,
-        )
+        client = await _client(settings)
         try:
             await _enter(client, settings)
             content, utf8 = await _written(client, settings, parcel)
@@ -84,6 +76,38 @@ async def send(settings: Settings, environ: Mapping[str, str], parcel: Parcel) -
     finally:
         client.close()
     return verdict
+
+
+async def greet(settings: Settings) -> str | None:
+    """Connect, hide the connection and log in as `send` does, and send nothing.
+
+    Returns:
+        What keeps a mail from being handed over; None where nothing does.
+
+    Raises:
+        CannotSend: A file of the settings cannot be used.
+    """
+    client = await _client(settings)
+    try:
+        await _enter(client, settings)
+        with suppress(SMTPException, OSError):
+            await client.quit(timeout=QUIT_SECONDS)
+    except (SMTPException, OSError, TimeoutError, ValueError) as error:
+        return _before(settings, error).detail
+    finally:
+        client.close()
+    return None
+
+
+async def _client(settings: Settings) -> SMTP:
+    return SMTP(
+        hostname=settings.smtp_host,
+        port=settings.smtp_port,
+        timeout=settings.delivery_timeout,
+        use_tls=settings.smtp_security == "tls",
+        start_tls=False,
+        tls_context=await asyncio.to_thread(_tls, settings),
+    )
 
 
 async def _enter(client: SMTP, settings: Settings) -> None:

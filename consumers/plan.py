@@ -161,7 +161,9 @@ async def _check_scenario(connection: asyncpg.Connection, scenario: str) -> None
     known = [row["scenario"] for row in await connection.fetch(_SCENARIOS)]
     if scenario not in known:
         held = (
-            f"scenarios with data: {', '.join(known)}" if known else "no scenario has data; load some first"
+            f"scenarios with data: {', '.join(known)}"
+            if known
+            else "no scenario has data; load some first (riskflow load)"
         )
         raise RefusedTrigger(f"scenario {scenario} has no data; {held}")
 

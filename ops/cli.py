@@ -14,15 +14,18 @@ import orjson
 import typer
 
 from ops.dlq import dlq_app
+from ops.doctor.command import doctor
+from ops.export_command import export
 from ops.job_commands import jobs_app
 from ops.reports import reports_app
+from ops.scenario_commands import scenario_app
 from ops.terminal import client as _client
 from ops.terminal import console
 from schemas.errors import InvalidSettings, RiskflowError
 from schemas.settings import load_settings
+from schemas.version import riskflow_version
 
 app = typer.Typer(
-    help="Climate risk as streams of small messages, on Kafka and PostgreSQL.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -30,11 +33,20 @@ app = typer.Typer(
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(reports_app, name="reports")
+app.add_typer(scenario_app, name="scenario")
+app.command()(export)
+app.command()(doctor)
 
 BROKER_HELP = "`kafka` is Apache Kafka: it needs Java 17 and, the first time, Maven."
 
 out = console()
 err = console(stderr=True)
+
+
+def _say_version(wanted: bool) -> None:  # noqa: FBT001 - called by typer
+    if wanted:
+        typer.echo(f"riskflow {riskflow_version()}")
+        raise typer.Exit
 
 
 class BrokerKind(StrEnum):
@@ -82,6 +94,17 @@ def main() -> None:
         sys.exit(130)
 
 
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Say which version this is."),
+    ] = False,
+) -> None:
+    """Climate risk as streams of small messages, on Kafka and PostgreSQL."""
+    del version
+
+
 @app.command()
 def up(
     data_dir: Annotated[
@@ -105,11 +128,29 @@ def demo(
         Path | None, typer.Option(help="Keep database and reports here, for `riskflow up --data-dir`.")
     ] = None,
     broker: Annotated[BrokerKind, typer.Option(help=BROKER_HELP)] = BrokerKind.embedded,
+    stay: Annotated[
+        bool | None,
+        typer.Option(
+            "--stay/--no-stay",
+            help="Keep page and servers until Ctrl-C. Default: on a terminal.",
+            show_default=False,
+        ),
+    ] = None,
+    opens: Annotated[bool, typer.Option("--open", help="Open the page in the browser, and stay.")] = False,
 ) -> None:
     """Nine risks for 61 Korean stations, then weekly reports of three drawn schools, on own servers."""
     from ops.demo.run import run_demo
 
-    sys.exit(asyncio.run(run_demo(load_settings(), out, drawn=drawn, data_dir=data_dir, broker=broker.value)))
+    work = run_demo(
+        load_settings(),
+        out,
+        drawn=drawn,
+        data_dir=data_dir,
+        broker=broker.value,
+        stays=sys.stdout.isatty() if stay is None else stay,
+        opens=opens,
+    )
+    sys.exit(asyncio.run(work))
 
 
 @app.command()
@@ -118,14 +159,14 @@ def env(
         Path | None, typer.Option(help="Of the `up` on this directory; without it, the one started last.")
     ] = None,
 ) -> None:
-    """Print broker and database of the running `riskflow up` as shell assignments: eval "$(riskflow env)"."""
+    """Print broker, database and page of the running `riskflow up` for a shell: eval "$(riskflow env)"."""
     from ops.stack.stack import running_stack
 
     stack = running_stack(data_dir)
     if stack is None:
         where = f"on {data_dir}" if data_dir else "here"
         raise RiskflowError(f"nothing is running {where}; start it with: riskflow up")
-    for name, value in stack.environment().items():
+    for name, value in (stack.environment() | stack.notes).items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 
@@ -163,6 +204,20 @@ def reporter() -> None:
     from ops.services import run_service
 
     run_service(load_settings(), "reporter")
+
+
+@app.command()
+def serve() -> None:
+    """Serve the web page and the HTTP API of the broker and database of the settings."""
+    from ops.context import client_settings
+    from ops.page import page_address, with_page
+    from ops.services import WEB, run_service
+
+    settings = client_settings()
+    if settings.log_format == "human":
+        settings = with_page(settings)
+        out.print(f"Page: {page_address(settings)}", highlight=False, soft_wrap=True)
+    run_service(settings, WEB)
 
 
 @app.command()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 from pydantic import SecretStr
@@ -57,7 +57,22 @@ async def database(settings: Settings, application: str) -> AsyncIterator[asyncp
             "start one with `riskflow up`, or set DATABASE_URL"
         ) from None
     try:
-        yield connection
+        with faults_told(settings, connection):
+            yield connection
+    finally:
+        await close(connection)
+
+
+@contextmanager
+def faults_told(settings: Settings, connection: asyncpg.Connection) -> Iterator[None]:
+    """Say what a person can do about an error of the database.
+
+    Raises:
+        Unavailable: The database is busy, or went away.
+        RiskflowError: It has not been migrated, or the role lacks a right.
+    """
+    try:
+        yield
     except asyncpg.UndefinedTableError:
         raise RiskflowError(
             f"database {settings.database_label} has no tables of riskflow; make them with: riskflow migrate"
@@ -70,8 +85,6 @@ async def database(settings: Settings, application: str) -> AsyncIterator[asyncp
         if not connection.is_closed():
             raise
         raise Unavailable(f"database {settings.database_label} went away: {error}") from error
-    finally:
-        await close(connection)
 
 
 def _remedy(error: asyncpg.InsufficientPrivilegeError) -> str:

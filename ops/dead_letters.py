@@ -107,7 +107,7 @@ class Dropping:
 async def show_list(settings: Settings, out: Console, wanted: Filter, limit: int) -> None:
     """Print the latest letters that the filter leaves, oldest first."""
     async with database(settings, "dlq") as connection:
-        found = await _filtered(settings, connection, wanted)
+        found = await filtered(settings, connection, wanted)
     if not found:
         _say(out, "no dead letters" if wanted.is_empty else "no dead letters of this kind")
         return
@@ -167,7 +167,7 @@ async def act(  # noqa: PLR0913, PLR0917 - what, on which, how
         if names:
             letters = [await read_one(settings, name) for name in dict.fromkeys(names)]
         else:
-            letters = [letter for letter, _ in await _filtered(settings, connection, wanted)]
+            letters = [letter for letter, _ in await filtered(settings, connection, wanted)]
             if not letters:
                 raise RiskflowError("no dead letters of this kind")
             ask(f"{action.verb} {len(letters)} letters, {letters[0].id} to {letters[-1].id}?")
@@ -182,9 +182,10 @@ async def act(  # noqa: PLR0913, PLR0917 - what, on which, how
         raise RiskflowError(f"{failed} of {len(letters)} letters were left as they are")
 
 
-async def _filtered(
+async def filtered(
     settings: Settings, connection: asyncpg.Connection, wanted: Filter
 ) -> list[tuple[Letter, Mark | None]]:
+    """The letters that the filter leaves, oldest first, each with what was done about it."""
     done = await marks(connection, wanted.topics)
     found = [letter for letter in await read_all(settings, wanted.topics) if wanted.lets(letter)]
     told = [(letter, done.get(letter.place)) for letter in found]

@@ -103,7 +103,11 @@ async def _found(
     known = [row["org_id"] for row in await connection.fetch(_TENANTS)]
     raise RiskflowError(
         f"no report of tenant {tenant} was ever ready to be sent; "
-        + (f"tenants with reports: {', '.join(known)}" if known else "nor of any other tenant")
+        + (
+            f"tenants with reports: {', '.join(known)}"
+            if known
+            else "nor of any other tenant; riskflow trigger weekly makes them"
+        )
     )
 
 

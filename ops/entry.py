@@ -7,7 +7,7 @@ import signal
 import sys
 from types import FrameType
 
-SERVICES = frozenset({"sink", "producers", "reporter", "worker", "up"})
+SERVICES = frozenset({"sink", "producers", "reporter", "worker", "serve", "up"})
 """Commands that run until they are told to stop, so that a stop is no failure."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

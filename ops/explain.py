@@ -8,7 +8,7 @@ import asyncpg
 import numpy as np
 
 from ops.stored import Place, stored
-from schemas.errors import RiskflowError
+from schemas.errors import NotFound
 from schemas.messages import Window
 from schemas.settings import Settings
 from streams.cells import read_cells, read_tracks
@@ -36,10 +36,10 @@ async def explain(  # noqa: PLR0913 - what the command line asks
     """What `riskflow explain --json` prints: the documented contract.
 
     Raises:
-        RiskflowError: The risk is unknown or the cell is not of the grid; the sentence names what is.
+        NotFound: The risk is unknown or the cell is not of the grid; the sentence names what is.
     """
     if risk not in RISKS:
-        raise RiskflowError(f"risk {risk!r} is not known; allowed: {', '.join(RISKS)}")
+        raise NotFound(f"risk {risk!r} is not known; allowed: {', '.join(RISKS)}")
     await _must_be_a_cell(connection, latitude, longitude)
     scenario = scenario or settings.scenario
     window = window or settings.default_window
@@ -81,12 +81,10 @@ async def _must_be_a_cell(connection: asyncpg.Connection, latitude: float, longi
         NEAR,
     )
     if not near:
-        raise RiskflowError("the grid is empty; load climate or site data first (riskflow load --help)")
+        raise NotFound("the grid is empty; load climate or site data first (riskflow load --help)")
     if (round(latitude, 6), round(longitude, 6)) not in {tuple(row) for row in near}:
         cells = "; ".join(f"{row[0]:.9g}, {row[1]:.9g}" for row in near)
-        raise RiskflowError(
-            f"{latitude:.9g}, {longitude:.9g} is not a cell of the grid; the nearest are {cells}"
-        )
+        raise NotFound(f"{latitude:.9g}, {longitude:.9g} is not a cell of the grid; the nearest are {cells}")
 
 
 def _numbers(assessment: Assessment) -> dict[str, Any]:

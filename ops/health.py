@@ -39,6 +39,18 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to 
 log = structlog.get_logger(__name__)
 
 
+def gauges(registry: CollectorRegistry) -> tuple[dict[str, Gauge], Gauge]:
+    """What /metrics says of health: 1 per page while it says so, and the age of each loop's beat."""
+    states = {
+        name: Gauge(f"riskflow_{name}", f"1 while {LIVE.replace('live', name)} says so", registry=registry)
+        for name in ("live", "ready")
+    }
+    ages = Gauge(
+        "riskflow_loop_beat_age_seconds", "Seconds since a loop's last beat", ["loop"], registry=registry
+    )
+    return states, ages
+
+
 class _Server(ThreadingMixIn, TCPServer):
     """One thread per request, none of which holds the process up."""
 
@@ -50,15 +62,7 @@ class _Server(ThreadingMixIn, TCPServer):
         self.pulse = pulse
         self.instance = os.environ.get(INSTANCE_VARIABLE, service)
         self.own = CollectorRegistry()
-        self._states = {
-            name: Gauge(
-                f"riskflow_{name}", f"1 while {LIVE.replace('live', name)} says so", registry=self.own
-            )
-            for name in ("live", "ready")
-        }
-        self._ages = Gauge(
-            "riskflow_loop_beat_age_seconds", "Seconds since a loop's last beat", ["loop"], registry=self.own
-        )
+        self._states, self._ages = gauges(self.own)
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         self.address_family = found[0][0]
         super().__init__(found[0][4], _Handler)  # type: ignore[arg-type]  # (host, port) of IPv4 or more of IPv6

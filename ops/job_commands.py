@@ -78,12 +78,7 @@ async def cancel(settings: Settings, job_id: str, out: Console) -> None:
 
     async with database(settings, "jobs") as connection:
         done = await lifecycle.cancel(connection, job_id, person())
-    unit = "tenants" if done.job_type == lifecycle.WEEKLY else "cells"
-    _say(
-        out,
-        f"{job_id} is cancelled: {done.processed} of {done.total} {unit} were done, their rows stay. "
-        f"What workers hold is still stored. To go on: riskflow jobs resume {job_id}",
-    )
+    _say(out, done.sentence)
 
 
 async def resume(settings: Settings, job_id: str, out: Console) -> None:
@@ -97,18 +92,7 @@ async def resume(settings: Settings, job_id: str, out: Console) -> None:
 
     async with database(settings, "jobs") as connection:
         done = await lifecycle.resume(connection, job_id, person())
-    if done.status != "running":
-        _say(out, f"{job_id} is {done.status.replace('_', ' ')}: everything was there already")
-        return
-    unit = "parts" if done.job_type == lifecycle.WEEKLY else "chunks"
-    left = f"{done.chunks_left} {unit} are computed"
-    if not done.chunks_left:
-        left = "every part is computed, reports are made and sent"
-    elif done.from_start:
-        left += ", all of it anew: it failed under a version that kept no counts of failed chunks"
-    elif done.reopened and done.job_type != lifecycle.WEEKLY:
-        left += f", failed results taken back: {done.reopened}"
-    _say(out, f"{job_id} runs again: {left}. See: riskflow jobs show {job_id}")
+    _say(out, done.sentence)
 
 
 def _say(out: Console, sentence: str) -> None:

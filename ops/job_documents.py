@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ops.jobs import Job, RiskCounts, TenantState
+from ops.jobs import Job
+from ops.shown_job import ShownJob
 from ops.standing import Standing
 
 
@@ -39,22 +39,18 @@ def job_document(job: Job, standing: Standing | None) -> dict[str, Any]:
         "jobs_ahead": standing.ahead if standing else None,
         "seconds_left": standing.seconds_left if standing else None,
         "stalled_since": standing.stalled_since if standing else None,
+        "reports_per_risk": job.reports_per_risk,
         "error_message": job.error_message,
     }
 
 
-def shown_document(
-    job: Job,
-    standing: Standing | None,
-    superseded: int,
-    risks: Sequence[RiskCounts],
-    tenants: Sequence[TenantState],
-) -> dict[str, Any]:
+def shown_document(shown: ShownJob) -> dict[str, Any]:
     """One job with all that `jobs show` says of it."""
-    return job_document(job, standing) | {
-        "superseded": superseded,
-        "risk_counts": [asdict(each) for each in risks],
-        "tenants": [asdict(each) for each in tenants],
+    return job_document(shown.job, shown.standing) | {
+        "superseded": shown.superseded,
+        "risk_counts": [asdict(each) for each in shown.risks],
+        "failures": [asdict(each) for each in shown.failures],
+        "tenants": [asdict(each) for each in shown.tenants],
     }
 
 

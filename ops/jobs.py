@@ -15,11 +15,24 @@ from schemas.messages import KINDS_OF
 ENDED = frozenset({"completed", "completed_with_failures", "failed", "cancelled"})
 WEEKLY = "weekly"
 POLL_SECONDS = 0.2
+MOST_FAILURES = 20
+"""Reasons of one job that are told (expert assumption)."""
 
 _COLUMNS = """
     job_id, job_type, job_seq, status, scenario, window_start, window_end, kinds, risks, requested_by,
     started_at, completed_at, total_grids, processed_grids, failed_grids, success_rate, chunks_total,
     chunks_done, error_message, report_date, cancelled_by, resumed_by, resumed_at
+"""
+_PAGE = f"""
+    SELECT id, {_COLUMNS} FROM batch_job_logs
+    WHERE ($2::bigint IS NULL OR id < $2) AND ($3::text IS NULL OR status = $3)
+      AND ($4::text IS NULL OR job_type = $4) AND ($5 OR job_type <> 'weekly')
+    ORDER BY id DESC LIMIT $1
+"""  # noqa: S608 - a constant
+_FAILURES = """
+    SELECT kind, error, count(*) AS chunks, coalesce(sum(cardinality(failed_cells)), 0)::bigint AS cells
+    FROM batch_job_outcomes WHERE job_id = $1 AND (error IS NOT NULL OR failed_cells <> '{}')
+    GROUP BY kind, error ORDER BY chunks DESC, kind, error LIMIT $2
 """
 _TENANTS = """
     SELECT t.org_id, t.state, t.students, t.parts, t.parts - t.parts_left AS parts_done, t.error,
@@ -38,6 +51,17 @@ class RiskCounts:
     reported: int
     without_number: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why parts of a job failed, once per kind and reason."""
+
+    kind: str
+    error: str | None
+    chunks: int
+    cells: int
+    """Cells that failed; of a weekly job students, and 0 where a part failed as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +159,42 @@ async def latest(connection: asyncpg.Connection, limit: int) -> list[Job]:
     return [Job(**row) for row in rows]
 
 
+async def page(  # noqa: PLR0913 - the filters of the list
+    connection: asyncpg.Connection,
+    limit: int,
+    *,
+    before: int | None = None,
+    status: str | None = None,
+    job_type: str | None = None,
+    weekly: bool = True,
+) -> list[tuple[int, Job]]:
+    """Jobs in the order of their rows, newest first, each with its row's id.
+
+    Args:
+        connection: To the ledger.
+        limit: At most so many.
+        before: Only rows with a smaller id.
+        status: Only in this state.
+        job_type: Only of this type.
+        weekly: Weekly jobs too.
+    """
+    rows = await connection.fetch(_PAGE, limit, before, status, job_type, weekly)
+    return [(row["id"], Job(**{name: value for name, value in row.items() if name != "id"})) for row in rows]
+
+
+async def moving(connection: asyncpg.Connection, limit: int) -> list[Job]:
+    """Jobs that run or wait, and those that ended within the last minute, newest first."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM batch_job_logs
+        WHERE status IN ('pending', 'running') OR completed_at > clock_timestamp() - interval '1 minute'
+        ORDER BY id DESC LIMIT $1
+        """,  # noqa: S608 - a constant
+        limit,
+    )
+    return [Job(**row) for row in rows]
+
+
 async def risk_counts(connection: asyncpg.Connection, job_id: str) -> list[RiskCounts]:
     """Counters per risk of a job, in the order of the table of risks."""
     rows = await connection.fetch(
@@ -146,6 +206,11 @@ async def risk_counts(connection: asyncpg.Connection, job_id: str) -> list[RiskC
         job_id,
     )
     return [RiskCounts(**row) for row in rows]
+
+
+async def failures(connection: asyncpg.Connection, job_id: str, limit: int = MOST_FAILURES) -> list[Failure]:
+    """Reasons for which parts of a job failed, those of the most chunks first."""
+    return [Failure(**row) for row in await connection.fetch(_FAILURES, job_id, limit)]
 
 
 async def tenant_states(connection: asyncpg.Connection, job_id: str) -> list[TenantState]:

@@ -18,7 +18,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from producers.offsets import OffsetReader
 from schemas.broker import client_options, until_broker_answers
 from schemas.codec import FIRST_ADDED, header, json_object
-from schemas.errors import RiskflowError, Unavailable
+from schemas.errors import NotFound, RiskflowError, Unavailable
 from schemas.settings import Settings
 from schemas.topics import BY_NAME, DEAD_LETTER_SUFFIX, SOURCES, dead_letters
 
@@ -124,14 +124,14 @@ def source_topics(name: str | None) -> list[str]:
     """The topic of this name, its dead letters' own name allowed; all topics where none is given.
 
     Raises:
-        RiskflowError: There is no such topic; names those there are.
+        NotFound: There is no such topic; names those there are.
     """
     names = [topic.name for topic in SOURCES]
     if name is None:
         return names
     source = name.removesuffix(DEAD_LETTER_SUFFIX)
     if source not in names:
-        raise RiskflowError(f"there is no topic {name}; topics with dead letters: {', '.join(names)}")
+        raise NotFound(f"there is no topic {name}; topics with dead letters: {', '.join(names)}")
     return [source]
 
 
@@ -173,13 +173,13 @@ async def read_one(settings: Settings, name: str) -> Letter:
     """The letter of this name.
 
     Raises:
-        RiskflowError: There is none, or no more.
+        NotFound: There is none, or no more.
         Unavailable: The broker does not answer.
     """
     topic, partition, offset = place_of(name)
     place = TopicPartition(topic + DEAD_LETTER_SUFFIX, partition)
     if place not in await _places(settings, [topic]):
-        raise RiskflowError(f"{place.topic} has no partition {partition}")
+        raise NotFound(f"{place.topic} has no partition {partition}")
     async with _consumer(settings) as consumer:
         consumer.assign([place])
         begin = (await consumer.beginning_offsets([place]))[place]
@@ -189,9 +189,7 @@ async def read_one(settings: Settings, name: str) -> Letter:
             for letter in await _read(consumer, {place: offset + 1}):
                 if letter.offset == offset:
                     return letter
-    raise RiskflowError(
-        f"there is no dead letter {name}; {place.topic}/{partition} holds {begin} to {end - 1}"
-    )
+    raise NotFound(f"there is no dead letter {name}; {place.topic}/{partition} holds {begin} to {end - 1}")
 
 
 async def marks(

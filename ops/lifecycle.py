@@ -14,7 +14,7 @@ from consumers.letters import put
 from consumers.reopening import Place
 from ops import weekly_jobs
 from ops.renewal import tell_again
-from schemas.errors import RiskflowError
+from schemas.errors import NotFound, RiskflowError
 
 WEEKLY = "weekly"
 TRIES = 3
@@ -61,6 +61,15 @@ class Cancelled:
     chunks_done: int
     chunks_total: int
 
+    @property
+    def sentence(self) -> str:
+        """How far it had come, and how it goes on."""
+        unit = "tenants" if self.job_type == WEEKLY else "cells"
+        return (
+            f"{self.job_id} is cancelled: {self.processed} of {self.total} {unit} were done, their rows "
+            f"stay. What workers hold is still stored. To go on: riskflow jobs resume {self.job_id}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
@@ -73,6 +82,21 @@ class Resumed:
     from_start: bool
     chunks_left: int
     """Chunks or parts to be computed, none of tenants that have ended."""
+
+    @property
+    def sentence(self) -> str:
+        """What is left to do."""
+        if self.status != "running":
+            return f"{self.job_id} is {self.status.replace('_', ' ')}: everything was there already"
+        unit = "parts" if self.job_type == WEEKLY else "chunks"
+        left = f"{self.chunks_left} {unit} are computed"
+        if not self.chunks_left:
+            left = "every part is computed, reports are made and sent"
+        elif self.from_start:
+            left += ", all of it anew: it failed under a version that kept no counts of failed chunks"
+        elif self.reopened and self.job_type != WEEKLY:
+            left += f", failed results taken back: {self.reopened}"
+        return f"{self.job_id} runs again: {left}. See: riskflow jobs show {self.job_id}"
 
 
 # Whoever sends reports locks the deliveries of several tenants in an order of its own.
@@ -165,7 +189,7 @@ async def _reopen(connection: asyncpg.Connection, job_id: str) -> tuple[int, boo
 async def _find(connection: asyncpg.Connection, job_id: str) -> asyncpg.Record:
     row = await connection.fetchrow(_FIND, job_id)
     if row is None:
-        raise RiskflowError(f"there is no job {job_id}; riskflow jobs lists the latest")
+        raise NotFound(f"there is no job {job_id}; riskflow jobs lists the latest")
     return row
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from rich import box
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ops.jobs import Job, RiskCounts, TenantState
+from ops.jobs import Failure, Job, RiskCounts, TenantState
 from ops.standing import Standing
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
@@ -71,7 +71,7 @@ def print_job(console: Console, job: Job, standing: Standing | None = None, supe
             console.print(Text(f"{name:>14}  ") + plain(str(value), LONGEST_FACT), highlight=False)
 
 
-def print_risks(console: Console, counts: list[RiskCounts]) -> None:
+def print_risks(console: Console, counts: Sequence[RiskCounts]) -> None:
     """What each risk of a climate job reported; nothing where there is none."""
     if not counts:
         return
@@ -84,7 +84,21 @@ def print_risks(console: Console, counts: list[RiskCounts]) -> None:
     console.print(table)
 
 
-def print_tenants(console: Console, tenants: list[TenantState]) -> None:
+def print_failures(console: Console, failures: Sequence[Failure]) -> None:
+    """Why parts of a job failed; nothing where none did."""
+    if not failures:
+        return
+    table = Table(header_style="bold")
+    table.add_column("failed", no_wrap=True)
+    for heading in ("chunks", "cells"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for each in failures:
+        table.add_row(each.kind, str(each.chunks), str(each.cells), plain(each.error or "", LONGEST_FACT))
+    console.print(table)
+
+
+def print_tenants(console: Console, tenants: Sequence[TenantState]) -> None:
     """How far each tenant of a weekly job is; nothing where there is none."""
     if not tenants:
         return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -33,22 +34,52 @@ _MISSED = """
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The schedules at one moment.
+
+    Attributes:
+        moment: Of the database's clock.
+        shown: Those that the producers have told, or those of the settings where none has run yet.
+        last: The latest due time of each that fired, by name: due_at, job_id, status.
+        missed: Due times within a year that nothing made up for, newest first: name, due_at, job_id.
+        checked: Up to when each schedule is decided; empty where no scheduler has run.
+    """
+
+    moment: datetime
+    shown: Sequence[Schedule]
+    last: Mapping[str, asyncpg.Record]
+    missed: Sequence[asyncpg.Record]
+    checked: Sequence[datetime]
+
+
+async def read_plan(
+    connection: asyncpg.Connection, settings: Settings, clock: Clock = database_clock
+) -> Plan:
+    """The schedules that run on this database."""
+    moment = await clock(connection)
+    known = await connection.fetch(_KNOWN)
+    return Plan(
+        moment,
+        [_schedule(row) for row in known] or schedules(settings),
+        {row["name"]: row for row in await connection.fetch(_LAST)},
+        await connection.fetch(_MISSED, moment),
+        [row["checked_until"] for row in known],
+    )
+
+
 async def show_schedules(settings: Settings, console: Console, clock: Clock = database_clock) -> None:
     """Print the schedules that run on the database of the settings.
 
     Where no scheduler has run yet, those of the settings are shown.
     """
     async with database(settings, "schedule") as connection:
-        moment = await clock(connection)
-        known = await connection.fetch(_KNOWN)
-        last = {row["name"]: row for row in await connection.fetch(_LAST)}
-        missed = await connection.fetch(_MISSED, moment)
-    shown = [_schedule(row) for row in known] or schedules(settings)
-    console.print(_table(shown, last, missed, moment))
-    for run in last.values():
+        plan = await read_plan(connection, settings, clock)
+    console.print(_table(plan.shown, plan.last, plan.missed, plan.moment))
+    for run in plan.last.values():
         _say(console, f"fired last: riskflow jobs show {run['job_id']}")
-    _print_misses(console, shown, missed)
-    _say(console, _state([row["checked_until"] for row in known], moment))
+    _print_misses(console, plan.shown, plan.missed)
+    _say(console, scheduler_state(plan.checked, plan.moment))
 
 
 def _schedule(row: asyncpg.Record) -> Schedule:
@@ -58,7 +89,7 @@ def _schedule(row: asyncpg.Record) -> Schedule:
 
 def _table(
     shown: Sequence[Schedule],
-    last: dict[str, asyncpg.Record],
+    last: Mapping[str, asyncpg.Record],
     missed: Sequence[asyncpg.Record],
     moment: datetime,
 ) -> Table:
@@ -100,7 +131,13 @@ def _print_misses(console: Console, shown: Sequence[Schedule], missed: Sequence[
         _say(console, f"missed before that, within a year: {len(missed) - SHOWN_MISSES}")
 
 
-def _state(checked: Sequence[datetime], moment: datetime) -> str:
+def scheduler_runs(checked: Sequence[datetime], moment: datetime) -> bool:
+    """Whether a scheduler has looked of late; `checked` is until when each schedule is decided."""
+    return bool(checked) and abs(max(checked) - moment) <= SILENT
+
+
+def scheduler_state(checked: Sequence[datetime], moment: datetime) -> str:
+    """How the scheduler is, in a sentence; as `scheduler_runs`."""
     if not checked:
         return (
             "No scheduler has run on this database yet; these are the settings here. `riskflow up` and "

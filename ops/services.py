@@ -17,18 +17,22 @@ from rich.console import Console
 
 from ops.health import address, health_served
 from ops.logs import configure
+from ops.page import page_address, page_notes, with_page
 from ops.renewal import mark_unreported_unsent
 from ops.setup import prepare_database
 from ops.stack.broker import BrokerKind
 from ops.stack.registry import ADDRESSES, at_servers
 from ops.stack.stack import Hooks, Service, Stack
 from ops.stack.supervisor import FOLDER_VARIABLE, INSTANCE_VARIABLE, prefixed
+from ops.web.access import load_access
 from schemas.errors import InvalidSettings, RiskflowError
 from schemas.pulse import Pulse, beating
 from schemas.settings import Settings
 from schemas.stop import stop_on_signal
 
 LAST_PORT = 65_535
+WEB = "web"
+"""Name of the service that serves the page."""
 Run = Callable[[Settings, asyncio.Event, Pulse | None], Awaitable[None]]
 
 
@@ -50,7 +54,7 @@ def run_worker(settings: Settings, data_dir: Path | None) -> None:
 
 
 def run_service(settings: Settings, name: str) -> None:
-    """Run the sink, the producers or the reporter until SIGTERM or SIGINT.
+    """Run the sink, the producers, the reporter or the web page until SIGTERM or SIGINT.
 
     Raises:
         Unavailable: Database or broker did not answer within START_TIMEOUT.
@@ -88,6 +92,8 @@ async def _until_signal(settings: Settings, name: str, pulse: Pulse) -> None:
         from consumers.service import run  # noqa: PLC0415 - a process holds only what it runs
     elif name == "reporter":
         from consumers.reporter import run  # noqa: PLC0415 - as above
+    elif name == WEB:
+        from ops.web.service import run  # noqa: PLC0415 - as above
     else:
         from producers.service import run  # noqa: PLC0415 - as above
 
@@ -99,10 +105,13 @@ def services(settings: Settings) -> list[Service]:
     """What `riskflow up` runs, in the order of start, each with what was set apart from the defaults."""
     command = (sys.executable, "-m", "ops.entry")
     env = _environment(settings)
-    counts = {"sink": 1, "producers": 1, "reporter": 1, "worker": settings.parallel_workers}
+    counts = {"sink": 1, "producers": 1, "reporter": 1, "worker": settings.parallel_workers, WEB: 1}
     port, found = settings.health_port, []
     for name, count in counts.items():
-        found.append(Service(name, (*command, name), env, count=count, health_port=port))
+        argv = (*command, "serve" if name == WEB else name)
+        # The page must show that the broker is away, so it does not go with it.
+        service = Service(name, argv, env, count=count, health_port=port, depends_on_broker=name != WEB)
+        found.append(service)
         port = port and port + count
     if port and port > LAST_PORT + 1:
         raise InvalidSettings(
@@ -152,13 +161,23 @@ async def run_up(
 
     Raises:
         InvalidSettings: RISKS_FILE cannot be used.
+        InvalidFile: WEB_ACCESS_FILE has a fault.
         RiskflowError: The stack cannot start.
     """
     configure(settings, "up")
     _check_risks_file(settings)
+    settings = with_page(settings)
+    load_access(settings)
     console.print("starting broker, database and services ...")
     running = services(settings)
-    stack = Stack(running, hooks(settings), data_dir=data_dir, broker=broker, forward=prefixed(sys.stdout))
+    stack = Stack(
+        running,
+        hooks(settings),
+        data_dir=data_dir,
+        broker=broker,
+        forward=prefixed(sys.stdout),
+        notes=page_notes(settings),
+    )
     async with stack:
         state = stack.state()
         console.print(
@@ -169,6 +188,7 @@ async def run_up(
             highlight=False,
             soft_wrap=True,
         )
+        console.print(f"Page: {page_address(settings)}", highlight=False, soft_wrap=True)
         ports = {name: port for each in running for name, port in each.health_ports().items()}
         if ports:
             places = ", ".join(f"{name} {address(settings, port)}" for name, port in ports.items())

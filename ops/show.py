@@ -10,9 +10,9 @@ from rich.console import Console
 from ops import jobs
 from ops.context import database
 from ops.job_documents import job_document, shown_document
-from ops.printed import print_job, print_jobs, print_risks, print_tenants
+from ops.printed import print_failures, print_job, print_jobs, print_risks, print_tenants
+from ops.shown_job import read_job
 from ops.standing import standings
-from ops.superseded import superseded
 from schemas.errors import RiskflowError
 from schemas.settings import Settings
 
@@ -38,16 +38,14 @@ async def show_job(settings: Settings, job_id: str, console: Console, *, as_json
         job = await jobs.find(connection, job_id)
         if job is None:
             raise RiskflowError(f"there is no job {job_id}; riskflow jobs lists the latest")
-        standing = (await standings(connection, [job], settings.stalled_after_minutes)).get(job_id)
-        gone = await superseded(connection, job)
-        risks = await jobs.risk_counts(connection, job_id)
-        tenants = await jobs.tenant_states(connection, job_id)
+        shown = await read_job(connection, job, settings.stalled_after_minutes)
     if as_json:
-        print_json(console, shown_document(job, standing, gone, risks, tenants))
+        print_json(console, shown_document(shown))
         return
-    print_job(console, job, standing, gone)
-    print_risks(console, risks)
-    print_tenants(console, tenants)
+    print_job(console, job, shown.standing, shown.superseded)
+    print_risks(console, shown.risks)
+    print_failures(console, shown.failures)
+    print_tenants(console, shown.tenants)
 
 
 async def explanation(settings: Settings, window: str | None, cell: dict[str, Any]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def trigger_of(  # noqa: PLR0913 - the options of the command line
     day = date_of(report_date) if report_date else None
     document = {
         "job_type": job_type,
-        "job_id": job_id or _new_id(job_type, day),
+        "job_id": job_id or new_id(job_type, day),
         "scenario": scenario,
         "window": window_of(window) if window else None,
         "risks": list(risks) if risks else None,
@@ -112,7 +112,8 @@ def _refuse_foreign(job_type: str, climate: Mapping[str, object], weekly: Mappin
         raise RefusedTrigger(f"{job_type} does not take {', '.join(given)}; it takes {', '.join(own)}")
 
 
-def _new_id(job_type: str, day: date | None) -> str:
+def new_id(job_type: str, day: date | None = None) -> str:
+    """An id that nobody else makes; `day` is the report date of a weekly job."""
     moment = f"{day:%Y%m%d}" if day else f"{now():%Y%m%dT%H%M%S}"
     return f"{job_type}-{moment}-{secrets.token_hex(3)}"
 
@@ -131,9 +132,7 @@ async def send(settings: Settings, trigger: Trigger) -> str:
         Unavailable: The broker did not acknowledge it; it may still have been stored.
     """
     async with database(settings, "trigger") as connection:
-        if trigger.job_type != jobs.WEEKLY or settings.tenants_file is not None:
-            await PLANNERS[trigger.job_type](connection, trigger, settings)
-        await _check_id(connection, trigger)
+        await check(connection, settings, trigger)
     record = encode(topics.TRIGGERS, trigger, source="cli")
     _refuse_large(record)
     async with Publisher(settings) as publisher:
@@ -144,6 +143,17 @@ async def send(settings: Settings, trigger: Trigger) -> str:
                 f"broker {settings.kafka_bootstrap_servers} did not take the trigger: {error!r}"
             ) from error
     return str(trigger.job_id)
+
+
+async def check(connection: asyncpg.Connection, settings: Settings, trigger: Trigger) -> None:
+    """Find out what the acceptor would say of a trigger.
+
+    Raises:
+        RefusedTrigger: It would be refused; the sentence names what is allowed.
+    """
+    if trigger.job_type != jobs.WEEKLY or settings.tenants_file is not None:
+        await PLANNERS[trigger.job_type](connection, trigger, settings)
+    await _check_id(connection, trigger)
 
 
 def _refuse_large(record: Record) -> None:

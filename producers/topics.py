@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -36,13 +38,57 @@ async def create_topics(settings: Settings) -> list[str]:
         Unavailable: The broker does not answer, or refuses us.
         RiskflowError: A topic could not be created, or an existing one would lose messages.
     """
-    admin = AIOKafkaAdminClient(**client_options(settings, "topics"))
-    try:
-        await admin.start()
+    async with _administrator(settings) as admin:
         existing = set(await admin.list_topics())
         missing = [topic for topic in ALL_TOPICS if topic.name not in existing]
         created = await _create(admin, missing, settings.topic_replication) if missing else []
         await _check(admin, [topic for topic in ALL_TOPICS if topic.name in existing])
+    return created
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the topics of the table are on a broker.
+
+    `faults` are topics that would lose or hold up messages, `remarks` what only differs; `copies` is the
+    least number of copies of a partition, 0 where no topic is there; `behind` counts partitions with a
+    copy that is not up to date.
+    """
+
+    missing: tuple[str, ...]
+    faults: tuple[str, ...]
+    remarks: tuple[str, ...]
+    copies: int
+    behind: int
+
+
+async def standing(settings: Settings) -> Standing:
+    """Look at the topics and change nothing.
+
+    Raises:
+        Unavailable: The broker does not answer, or refuses us.
+    """
+    async with _administrator(settings) as admin:
+        names = set(await admin.list_topics())
+        existing = [topic for topic in ALL_TOPICS if topic.name in names]
+        described = await admin.describe_topics([topic.name for topic in existing]) if existing else []
+        faults, remarks = await _judged(admin, existing)
+    each = [partition for topic in described for partition in topic["partitions"]]
+    return Standing(
+        missing=tuple(topic.name for topic in ALL_TOPICS if topic.name not in names),
+        faults=tuple(faults),
+        remarks=tuple(remarks),
+        copies=min((len(partition["replicas"]) for partition in each), default=0),
+        behind=sum(len(partition["isr"]) < len(partition["replicas"]) for partition in each),
+    )
+
+
+@asynccontextmanager
+async def _administrator(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**client_options(settings, "topics"))
+    try:
+        await admin.start()
+        yield admin
     except (KafkaError, OSError) as error:
         said = await why_refused(settings)
         raise Unavailable(
@@ -50,7 +96,6 @@ async def create_topics(settings: Settings) -> list[str]:
         ) from error
     finally:
         await admin.close()
-    return created
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic], replication: int) -> list[str]:
@@ -91,14 +136,22 @@ async def _led(admin: AIOKafkaAdminClient, names: set[str]) -> set[str]:
 
 
 async def _check(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
+    faults, remarks = await _judged(admin, topics)
+    for remark in remarks:
+        log.warning(remark)
+    if faults:
+        raise RiskflowError("topics exist that would lose or hold up messages:\n  " + "\n  ".join(faults))
+
+
+async def _judged(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> tuple[list[str], list[str]]:
+    """Faults and remarks, as `Standing` has them."""
     if not topics:
-        return
+        return [], []
     described = await admin.describe_topics([topic.name for topic in topics])
     partitions = {topic["topic"]: len(topic["partitions"]) for topic in described}
     configs = await _configs(admin, topics)
     faults = [fault for topic in topics for fault in _faults(topic, partitions, configs)]
-    if faults:
-        raise RiskflowError("topics exist that would lose or hold up messages:\n  " + "\n  ".join(faults))
+    return faults, [remark for topic in topics for remark in _remarks(topic, configs)]
 
 
 async def _configs(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> dict[str, dict[str, str]]:
@@ -127,7 +180,11 @@ def _faults(
         faults.append(f"{topic.name} takes {limit} bytes a message; it needs {topic.max_message_bytes}")
     if "compact" in (config.get("cleanup.policy") or ""):
         faults.append(f"{topic.name} is compacted; it needs cleanup.policy=delete")
-    kept = config.get("retention.ms")
-    if kept is not None and kept != topic.config["retention.ms"]:
-        log.warning("topic keeps messages for another time", topic=topic.name, retention_ms=kept)
     return faults
+
+
+def _remarks(topic: Topic, configs: Mapping[str, Mapping[str, str]]) -> list[str]:
+    kept, meant = configs.get(topic.name, {}).get("retention.ms"), topic.config["retention.ms"]
+    if kept is None or kept == meant:
+        return []
+    return [f"{topic.name} keeps messages for retention.ms={kept} instead of {meant}"]

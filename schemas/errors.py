@@ -19,6 +19,10 @@ class RefusedTrigger(RiskflowError):  # noqa: N818
     """The trigger is well formed but asks for what cannot be done; the sentence names what is allowed."""
 
 
+class NotFound(RiskflowError):  # noqa: N818
+    """What is named is not there; the sentence says what is, or where to look."""
+
+
 class InvalidFile(RiskflowError):  # noqa: N818
     """A file to load has a fault; nothing of it was stored."""
 

@@ -10,12 +10,13 @@ from collections import Counter as Tally
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+
+from schemas.version import riskflow_version
 
 REGISTRY = CollectorRegistry()
 """Of this process, and with nothing in it that a library has put into the default one."""
@@ -110,16 +111,7 @@ JOB_IDLE_SECONDS = Gauge(
     registry=REGISTRY,
 )
 BUILD_INFO = Gauge("riskflow_build_info", "1; which version runs", ["version"], registry=REGISTRY)
-
-
-def _version() -> str:
-    try:
-        return version("riskflow")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-BUILD_INFO.labels(_version()).set(1)
+BUILD_INFO.labels(riskflow_version()).set(1)
 
 Written = Tally[tuple[Counter, str]]
 _WRITTEN: ContextVar[Written | None] = ContextVar("riskflow_written", default=None)

@@ -144,6 +144,15 @@ class Settings(BaseSettings):
     )
     health_host: str = Field("127.0.0.1", description="address of /health and /metrics")
     health_port: Port | None = Field(None, description="their port; without one they are not served")
+    web_host: str = Field("127.0.0.1", description="address of the web page and the HTTP API")
+    web_port: Port = Field(8420, description="their port")
+    web_url: str | None = Field(None, description="address under which people reach the web page")
+    web_token: SecretStr | None = Field(
+        None, min_length=16, description="token of one operator who may do and see all"
+    )
+    web_access_file: Path | None = Field(
+        None, description="YAML that says who may do and see what on the web page"
+    )
     start_timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
         60, description="seconds to wait at start for the database and the broker"
     )
@@ -179,7 +188,7 @@ class Settings(BaseSettings):
                 raise ValueError("must be host:port, several separated by commas")
         return servers
 
-    @field_validator("reports_url")
+    @field_validator("reports_url", "web_url")
     @classmethod
     def _is_a_web_address(cls, url: str | None) -> str | None:
         if url is not None and urlsplit(url).scheme not in {"http", "https"}:

@@ -77,7 +77,10 @@ async def until_answered(
         return await retrying(asked)
     except RetryError as error:
         cause = error.last_attempt.exception()
-        raise Unavailable(f"{what} did not answer within {limit:g} s: {_sentence(cause)}") from cause
+        raise Unavailable(
+            f"{what} did not answer within {limit:g} s: {_sentence(cause)}; is it running, and do the "
+            "settings name its place? See: riskflow doctor"
+        ) from cause
 
 
 async def open_database(

@@ -10,6 +10,7 @@ import pkgutil
 import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from socket import gethostname
 from typing import Any, NoReturn, TypeVar
 
 import asyncpg
@@ -83,7 +84,7 @@ async def _prepare(settings: Settings, loop: Loop, stop: asyncio.Event) -> async
     # In a thread, so that a stop and a question after its health are answered meanwhile.
     await asyncio.to_thread(compile_kernels)
     loop.waiting(f"database {settings.database_label}")
-    pool = await open_pool(settings, "worker", AGENTS * WINDOW, stop)
+    pool = await open_pool(settings, f"worker {gethostname()}:{os.getpid()}", AGENTS * WINDOW, stop)
     try:
         loop.waiting(f"broker {settings.kafka_bootstrap_servers}")
         await wait_for_topics(settings, stop)

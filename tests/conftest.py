@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -117,6 +119,25 @@ def shared_data() -> Path:
         pytest.skip(
             f"no real records: no folder 'shared' stands beside this clone, and {SHARED_VARIABLE} names none"
         )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation, built without a warning."""
+    folder, root = tmp_path_factory.mktemp("site"), request.config.rootpath
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
+        cwd=root,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    said = (done.stdout + done.stderr).splitlines()
+    assert [line for line in said if not line.startswith("INFO ")] == []
+    assert done.returncode == 0
     return folder
 
 

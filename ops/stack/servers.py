@@ -18,7 +18,7 @@ from aiokafka.client import AIOKafkaClient
 
 from ops.stack.child import Child, Command
 from ops.stack.endpoint import HOST, free_port, plain_environment, wait_answer
-from ops.stack.installation import open_way, programs, server_account, unreachable
+from ops.stack.installation import check_version, open_way, programs, server_account, unreachable
 from ops.stack.postmaster import discard, wait_released
 from schemas.errors import RiskflowError
 
@@ -173,6 +173,7 @@ class EmbeddedPostgres:
             RiskflowError: the directory is in use, cannot be reached by the server's user, or cannot be made.
         """
         self._make_home()
+        check_version(self._data)
         await wait_released(self._data)
         bin_folder = await asyncio.to_thread(
             programs, self._account, root=self._install_root, cache=self._cache

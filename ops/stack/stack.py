@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -74,6 +74,7 @@ class Stack:
         announce: Whether commands without a data directory (`riskflow env`) find this stack.
         forward: Gets every line of every service.
         policy: When services, broker and database are started again.
+        notes: Further variables that `riskflow env` prints; services do not get them.
     """
 
     def __init__(  # noqa: PLR0913 - choices of the caller, all but two have a default
@@ -87,7 +88,9 @@ class Stack:
         announce: bool = True,
         forward: Forward | None = None,
         policy: RestartPolicy | None = None,
+        notes: Mapping[str, str] | None = None,
     ) -> None:
+        self._notes = dict(notes or {})
         self._services = services
         self._hooks = hooks
         self._given_dir = data_dir
@@ -169,6 +172,7 @@ class Stack:
             data_dir=self.data_dir,
             kafka_bootstrap_servers=self.broker.address,
             database_url=self.postgres.url,
+            notes=self._notes,
         )
 
     async def _start(self) -> None:

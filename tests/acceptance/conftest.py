@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from chromium import browser
 from whole import Whole, running
+
+__all__ = ["browser"]
 
 
 @pytest.fixture

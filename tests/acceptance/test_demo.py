@@ -3,11 +3,13 @@
 import asyncio
 import csv
 import os
+import signal
 import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import asyncpg
 import pytest
 from test_real_input import check_every_row
@@ -19,6 +21,7 @@ from ops.demo.sources import DataPackageMissing, korean_weather_file, storm_trac
 from ops.stack.servers import EmbeddedPostgres
 
 CELLS = 61
+STAYS = "The page, until Ctrl-C ends everything:"
 RISKS = (
     "high_temperature", "cold_wave", "drought", "wildfire", "inland_flood", "urban_flood", "coastal_flood",
     "typhoon", "water_scarcity",
@@ -56,6 +59,33 @@ async def demo(folder: Path, *options: str) -> str:
     assert process.returncode == 0, out.decode() + err.decode()
     assert err.decode() == ""
     return out.decode()
+
+
+async def demo_that_stays(folder: Path, *options: str) -> str:
+    """What it prints before it waits for Ctrl-C; its page must answer then, and Ctrl-C must end it well."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ops.cli", "demo", "--stay", "--data-dir", str(folder), *options),
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"COLUMNS": "100"},
+    )
+    assert process.stdout is not None
+    said = []
+    async with asyncio.timeout(300):
+        while STAYS not in (said[-1] if said else ""):
+            line = (await process.stdout.readline()).decode()
+            assert line, "".join(said)
+            said.append(line)
+    base, _, token = said[-1].split()[-1].partition("/#token=")
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.get(f"{base}/api/v1/map?risk=typhoon") as answer:
+            assert len((await answer.json())["latitude"]) == CELLS
+        async with session.get(f"{base}/api/v1/tenants") as answer:
+            assert {each["org_id"] for each in (await answer.json())["items"]} == set(SCHOOLS)
+    process.send_signal(signal.SIGINT)
+    await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0
+    return "".join(said)
 
 
 @dataclass(frozen=True)
@@ -142,12 +172,13 @@ async def test_the_demo_on_real_records_twice_gives_the_same_numbers(server_home
     said = await demo(folder)
     again = await stored(folder)
     assert again == first
+    assert said.splitlines()[-1].startswith("The page was at http://127.0.0.1:")
     check_second_act(said, again, folder / "reports")
 
 
-async def test_the_demo_without_records_says_first_that_its_weather_is_drawn(server_home):
+async def test_the_demo_without_records_says_first_that_its_weather_is_drawn_and_its_page_stays(server_home):
     folder = server_home / "drawn"
-    said = await demo(folder, "--drawn")
+    said = await demo_that_stays(folder, "--drawn")
     assert said.splitlines()[0].startswith("THE WEATHER IS DRAWN")
     kept = await stored(folder)
     numbers = {row[2] for row in kept.results if row[5] is not None}

@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 
+import aiohttp
 import asyncpg
 import orjson
 import psutil
@@ -113,7 +114,7 @@ async def test_env_gives_the_names_that_any_client_takes(up):
     environment, connection = up
     assert {name for name, value in environment.items() if value} == {
         "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME",
-        "DATABASE_USER", "DATABASE_PASSWORD",
+        "DATABASE_USER", "DATABASE_PASSWORD", "RISKFLOW_URL", "RISKFLOW_TOKEN",
     }  # fmt: skip
     by_parts = await asyncpg.connect(
         host=environment["DATABASE_HOST"],
@@ -147,6 +148,38 @@ async def test_a_trigger_waits_for_its_rows_and_says_so_with_its_code(up, termin
     code, out, _ = await terminal.run("jobs")
     assert code == 0
     assert "20/20" in out
+
+
+async def test_the_page_is_found_by_the_variables_of_env_and_by_the_address_that_up_prints(up, terminal):
+    environment, _ = up
+    url, token = environment["RISKFLOW_URL"], environment["RISKFLOW_TOKEN"]
+    assert f"Page: {url}/#token={token}" in terminal.said()
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
+        async with session.get(f"{url}/api/v1/session") as answer:
+            assert (await answer.json())["role"] == "operator"
+        async with session.get(
+            f"{url}/api/v1/session", headers={"Authorization": "Bearer another"}
+        ) as answer:
+            assert answer.status == 401
+
+
+@pytest.mark.usefixtures("up")
+async def test_the_doctor_finds_all_that_up_runs(terminal):
+    code, out, err = await terminal.run("doctor", "--json")
+    assert (code, err) == (0, "")
+    found = {each["check"]: each for each in orjson.loads(out)["findings"]}
+    assert found["services"]["says"] == "connected: producers, worker, sink, reporter, web"
+    running = (
+        "riskflow up",
+        "database",
+        "broker",
+        "migrations",
+        "topics",
+        "services",
+        "scheduler",
+        "dead letters",
+    )
+    assert {check: found[check]["state"] for check in running} == dict.fromkeys(running, "ok")
 
 
 @pytest.mark.parametrize(

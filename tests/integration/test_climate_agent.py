@@ -338,7 +338,7 @@ async def test_a_database_that_drops_its_connections_costs_no_chunk(stage: Stage
         dropped += len(
             await stage.database.fetch(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND application_name = 'riskflow worker'"
+                "WHERE datname = current_database() AND application_name LIKE 'riskflow worker %'"
             )
         )
     assert dropped > 0

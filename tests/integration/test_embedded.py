@@ -114,6 +114,18 @@ async def test_rows_survive_a_stop_and_a_second_start(own_postgres: EmbeddedPost
     assert await query(own_postgres.url, "SELECT number FROM kept") == 7
 
 
+async def test_data_of_another_major_version_are_refused_and_stay(own_postgres: EmbeddedPostgres) -> None:
+    await own_postgres.stop()
+    mark = own_postgres._data / "PG_VERSION"
+    before = mark.read_text()
+    mark.write_text("17\n")
+    with pytest.raises(RiskflowError, match=r"was made by PostgreSQL 17, and this riskflow brings \d+"):
+        await own_postgres.start()
+    mark.write_text(before)
+    await own_postgres.start()
+    await own_postgres.wait_ready()
+
+
 async def test_committed_rows_survive_kill_9(own_postgres: EmbeddedPostgres) -> None:
     await query(own_postgres.url, "CREATE TABLE kept_too AS SELECT 7 AS number")
     own_postgres.kill()

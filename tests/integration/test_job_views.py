@@ -281,4 +281,9 @@ async def test_scripts_get_the_same_as_json(connection: asyncpg.Connection, sett
         "without_number": 0,
         "failed": 0,
     }
-    assert set(itertools.chain(one)) - set(listed[one["job_id"]]) == {"superseded", "tenants", "risk_counts"}
+    assert set(itertools.chain(one)) - set(listed[one["job_id"]]) == {
+        "superseded",
+        "tenants",
+        "risk_counts",
+        "failures",
+    }

@@ -103,7 +103,7 @@ async def test_it_goes_where_the_tenants_file_says_now(settings, screen, add, co
 
 
 async def test_what_is_not_there_is_a_sentence(settings, screen, add):
-    with pytest.raises(RiskflowError, match="nor of any other tenant"):
+    with pytest.raises(RiskflowError, match="nor of any other tenant; riskflow trigger weekly"):
         await send_again(settings, screen, "seoul-hs", DAY, None)
     await add("email", "sent")
     with pytest.raises(RiskflowError, match=r"tenant jeju-es was ever ready .*: seoul-hs"):

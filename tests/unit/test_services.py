@@ -29,9 +29,10 @@ def test_services_of_the_embedded_stack_hear_of_no_other_server():
         ("producers", 1),
         ("reporter", 1),
         ("worker", 3),
+        ("web", 1),
     ]
     for each in started:
-        assert each.argv[-1] == each.name
+        assert each.argv[-1] == ("serve" if each.name == "web" else each.name)
         assert (each.env["BATCH_SIZE"], each.env["PARALLEL_WORKERS"]) == ("32", "3")
         assert each.env["REPORTS_DIR"] == str(Path.cwd() / "reports")
         assert each.env["SCENARIO"] == "historical", "a default of up goes before another in the environment"
@@ -51,7 +52,7 @@ def test_services_read_the_settings_of_up_again_wherever_they_run(monkeypatch, t
         smtp_security="tls",
         delivery_pause=0.5,
     )
-    _, _, reporter, _ = services(settings)
+    reporter = next(each for each in services(settings) if each.name == "reporter")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -130,6 +131,7 @@ def test_each_process_of_up_has_a_health_port_of_its_own():
         "reporter": "9466",
         "worker-1": "9467",
         "worker-2": "9468",
+        "web": "9469",
     }
     for each in services(Settings(_env_file=None)):
         assert not each.health_ports()
@@ -137,6 +139,6 @@ def test_each_process_of_up_has_a_health_port_of_its_own():
 
 
 def test_a_health_port_that_leaves_no_room_for_all_processes_is_refused():
-    services(Settings(_env_file=None, health_port=65_531, parallel_workers=2))
+    services(Settings(_env_file=None, health_port=65_530, parallel_workers=2))
     with pytest.raises(InvalidSettings, match="HEALTH_PORT: the services take the ports up to 65536"):
-        services(Settings(_env_file=None, health_port=65_532, parallel_workers=2))
+        services(Settings(_env_file=None, health_port=65_531, parallel_workers=2))
