@@ -1,4 +1,4 @@
-# One image for every role of riskflow: `docker run riskflow worker`, `... sink`, `... migrate` (docs/deployment.md).
+# One image for every role of riskflow: `docker run riskflow worker`, `... serve`, `... migrate` (docs/deployment.md).
 ARG PYTHON=3.13-slim-trixie
 
 FROM python:${PYTHON} AS build
@@ -14,9 +14,9 @@ COPY ops ops
 # Wheels only: nothing is compiled, here or later. Versions are those of constraints.txt; the cache is a mount.
 # hadolint ignore=DL3013,DL3042
 RUN --mount=type=cache,target=/var/cache/pip \
-    pip wheel --cache-dir /var/cache/pip --only-binary=:all: --constraint constraints.txt --wheel-dir /wheels '.[netcdf]' \
+    pip wheel --cache-dir /var/cache/pip --only-binary=:all: --constraint constraints.txt --wheel-dir /wheels '.[export,netcdf]' \
     && python -m venv --without-pip /opt/riskflow \
-    && pip --python /opt/riskflow/bin/python install --no-index --find-links /wheels 'riskflow[netcdf]' \
+    && pip --python /opt/riskflow/bin/python install --no-index --find-links /wheels 'riskflow[export,netcdf]' \
     && pip --python /opt/riskflow/bin/python check
 
 FROM python:${PYTHON}
@@ -45,7 +45,7 @@ ENV PATH=/opt/riskflow/bin:$PATH \
     HEALTH_PORT=9464
 WORKDIR /var/lib/riskflow
 USER 10001:10001
-EXPOSE 9464
+EXPOSE 8420 9464
 HEALTHCHECK --interval=30s --timeout=10s --start-period=180s --retries=3 CMD ["riskflow", "health", "--live"]
 ENTRYPOINT ["riskflow"]
 CMD ["--help"]

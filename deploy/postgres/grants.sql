@@ -4,3 +4,4 @@ SELECT riskflow.grant_service('riskflow_producers', 'producers');
 SELECT riskflow.grant_service('riskflow_worker', 'worker');
 SELECT riskflow.grant_service('riskflow_sink', 'sink');
 SELECT riskflow.grant_service('riskflow_reporter', 'reporter');
+SELECT riskflow.grant_service('riskflow_web', 'web');

@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "Dockerfile"
 DEPLOY = ROOT / "deploy"
-ROLES = ("producers", "worker", "sink", "reporter")
+ROLES = ("producers", "worker", "sink", "reporter", "web")
+COMMAND = {"web": "serve"}
+"""Commands of roles that have another name."""
 
 PARTS = yaml.safe_load(COMPOSE.read_text())["services"]
 OURS = {name: part for name, part in PARTS.items() if "RISKFLOW_IMAGE" in part["image"]}
@@ -80,16 +82,41 @@ def test_settings_of_a_role_are_allowed_and_its_login_is_its_own(role):
     assert settings.kafka_sasl_password.get_secret_value() == "drawn-KAFKA_CLIENT_PASSWORD"
 
 
+def test_the_page_is_reached_by_a_token_and_writes_no_report():
+    part = OURS["web"]
+    assert PLACE.fullmatch(part["environment"]["WEB_TOKEN"])[1] == "RISKFLOW_WEB_TOKEN"
+    port = part["environment"]["WEB_PORT"]
+    assert part["ports"] == [f"127.0.0.1:${{RISKFLOW_WEB_PORT:-{port}}}:{port}"]
+    assert port in instructions("EXPOSE")[0].split()
+    folder = part["environment"]["REPORTS_DIR"]
+    assert f"reports:{folder}:ro" in part["volumes"]
+    assert f"reports:{folder}" in OURS["reporter"]["volumes"]
+
+
+def test_the_line_that_draws_secrets_draws_all(tmp_path):
+    (line,) = re.findall(r"^#   (for name in .* > )\.env$", COMPOSE.read_text(), re.MULTILINE)
+    assert f"{line}.env" in (ROOT / "docs" / "deployment.md").read_text()
+    drawn = tmp_path / "drawn"
+    subprocess.run(["bash", "-c", f"{line}{drawn}"], cwd=ROOT, check=True)
+    names = dict(each.split("=") for each in drawn.read_text().split())
+    assert set(names) == {name for name, default in PLACE.findall(COMPOSE.read_text()) if not default}
+    assert {len(secret) for secret in names.values()} == {48}
+    assert len(set(names.values())) == len(names)
+
+
 def test_each_role_is_a_service_that_may_be_scaled():
     wrapped = {name for name, part in OURS.items() if part.get("entrypoint") == ["riskflow-service"]}
     assert wrapped == set(ROLES)
     for role in ROLES:
         part = OURS[role]
-        assert part["command"] == [role]
-        assert role in COMMANDS
+        command = COMMAND.get(role, role)
+        assert part["command"] == [command]
+        assert command in COMMANDS
         assert part["restart"] == "unless-stopped"
         assert float(part["stop_grace_period"].removesuffix("s")) > 2 * STOP_SECONDS
-        assert not {"container_name", "ports", "hostname"} & set(part)
+        # The page's port is on the machine, so there is one page.
+        assert bool(part.get("ports")) == (role == "web")
+        assert not {"container_name", "hostname"} & set(part)
         assert part["depends_on"]["grants"] == {"condition": "service_completed_successfully"}
         assert (
             part["depends_on"]["kafka"] == part["depends_on"]["postgres"] == {"condition": "service_healthy"}
@@ -118,7 +145,7 @@ def test_env_sample_has_what_the_compose_file_asks_for_and_no_setting():
     asked = dict(PLACE.findall(COMPOSE.read_text()))
     assert sample("env.example") == asked
     assert not FIELDS & set(asked)
-    secrets = {name for name in asked if name.endswith("_PASSWORD")}
+    secrets = {name for name in asked if name.endswith(("_PASSWORD", "_TOKEN"))}
     assert {name for name, default in asked.items() if not default} == secrets
 
 
@@ -136,7 +163,7 @@ def test_settings_samples_name_settings():
 def test_no_secret_stands_in_the_compose_file():
     for part in PARTS.values():
         for name, value in part.get("environment", {}).items():
-            if "PASSWORD" in name or "JAAS" in name:
+            if "PASSWORD" in name or "JAAS" in name or "TOKEN" in name:
                 assert PLACE.search(value), name
                 assert not re.search(r'password="[^$]|user_\w+="[^$]', value), name
 
