@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -108,7 +108,7 @@ def load_access(settings: Settings) -> Access:
             "WEB_TOKEN/WEB_ACCESS_FILE: set one of them; the file holds every token's entry"
         )
     if settings.web_access_file is not None:
-        return _from_file(settings)
+        return _from_file(settings.web_access_file)
     if settings.web_token is None:
         raise InvalidSettings(
             "WEB_TOKEN or WEB_ACCESS_FILE must be set, so that not everybody may trigger jobs; a token of "
@@ -118,63 +118,74 @@ def load_access(settings: Settings) -> Access:
     return Access({digest(settings.web_token.get_secret_value()): operator})
 
 
-def _from_file(settings: Settings) -> Access:
-    path = settings.web_access_file
-    if path is None:
-        raise InvalidSettings("WEB_ACCESS_FILE is not set")
-    document = MarkedYaml(path)
-    faults = list(document.faults)
-    entries = _entries(document, faults)
-    refuse(faults)
-    told = environment()
-    callers: dict[bytes, Caller] = {}
-    visitor: Caller | None = None
-    for place, entry in enumerate(entries):
-        caller = Caller(entry.name, entry.role, tuple(entry.tenants))
-        if entry.token_env is None:
-            visitor = caller
-            continue
-        token = told.get(entry.token_env, "")
-        if len(token) < MIN_TOKEN:
-            faults.append(_short(document, place, entry.token_env))
-        elif digest(token) in callers:
-            faults.append(
-                document.fault(
-                    ("access", place, "token_env"), f"{entry.token_env}: another entry has the same token"
-                )
+def _from_file(path: Path) -> Access:
+    reading = _Reading(MarkedYaml(path))
+    entries = reading.entries()
+    refuse(reading.faults)
+    access = reading.access(entries, environment())
+    refuse(reading.faults)
+    return access
+
+
+class _Reading:
+    """Reads the entries of one access file and notes what is wrong with them."""
+
+    def __init__(self, document: MarkedYaml) -> None:
+        self.faults: list[Fault] = list(document.faults)
+        self._document = document
+
+    def entries(self) -> list[Entry]:
+        """Those that are sound."""
+        return [
+            entry
+            for place, each in enumerate(self._listed())
+            if (entry := self._entry(place, each)) is not None
+        ]
+
+    def access(self, entries: Sequence[Entry], variables: Mapping[str, str]) -> Access:
+        """Callers by the tokens that these variables hold."""
+        callers: dict[bytes, Caller] = {}
+        visitor: Caller | None = None
+        for place, entry in enumerate(entries):
+            caller = Caller(entry.name, entry.role, tuple(entry.tenants))
+            if entry.token_env is None:
+                visitor = caller
+                continue
+            token = variables.get(entry.token_env)
+            self._check_token(place, entry.token_env, token, callers)
+            callers[digest(token or "")] = caller
+        return Access(callers, visitor)
+
+    def _listed(self) -> list[object]:
+        value = self._document.value
+        listed = value.get("access") if isinstance(value, dict) and set(value) == {"access"} else None
+        if not isinstance(listed, list) or not listed:
+            raise InvalidFile(
+                f"{self._document.name}: must begin with the line 'access:', below it one entry per token, "
+                "each with name, role (viewer or operator), token_env and tenants"
             )
-        callers[digest(token)] = caller
-    refuse(faults)
-    return Access(callers, visitor)
+        return listed
 
-
-def _short(document: MarkedYaml, place: int, name: str) -> Fault:
-    where = "is not set" if name not in os.environ else f"has less than {MIN_TOKEN} characters"
-    return document.fault(
-        ("access", place, "token_env"), f"the environment variable {name} {where}; put the token there"
-    )
-
-
-def _entries(document: MarkedYaml, faults: list[Fault]) -> list[Entry]:
-    value = document.value
-    listed = value.get("access") if isinstance(value, dict) else None
-    if not isinstance(value, dict) or set(value) != {"access"} or not isinstance(listed, list) or not listed:
-        raise InvalidFile(
-            f"{document.name}: must begin with the line 'access:', below it one entry per token, each with "
-            "name, role (viewer or operator), token_env and tenants"
-        )
-    found = []
-    for place, each in enumerate(listed):
+    def _entry(self, place: int, value: object) -> Entry | None:
         try:
-            found.append(Entry.model_validate(each, strict=True))
+            return Entry.model_validate(value, strict=True)
         except ValidationError as error:
             for details in error.errors():
                 field = ".".join(map(str, details["loc"]))
                 text = details["msg"].removeprefix("Value error, ")
-                faults.append(
-                    document.fault(
-                        ("access", place, *details["loc"]),
-                        f"entry {place + 1}: {field}: {text}".replace(": :", ":"),
-                    )
-                )
-    return found
+                sentence = ": ".join(part for part in (f"entry {place + 1}", field, text) if part)
+                self._fault(place, details["loc"], sentence)
+            return None
+
+    def _check_token(self, place: int, name: str, token: str | None, known: Container[bytes]) -> None:
+        if token is None:
+            self._fault(
+                place, ("token_env",), f"the environment variable {name} is not set; put the token there"
+            )
+        elif len(token) < MIN_TOKEN:
+            self._fault(place, ("token_env",), f"the token in {name} has less than {MIN_TOKEN} characters")
+        elif digest(token) in known:
+            self._fault(place, ("token_env",), f"{name}: another entry has the same token")
+
+    def _fault(self, place: int, within: tuple[str | int, ...], text: str) -> None:
+        self.faults.append(self._document.fault(("access", place, *within), text))

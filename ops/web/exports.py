@@ -10,7 +10,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from ops.export.request import ExportRequest, Format
+from ops.export.asked import export_request
+from ops.export.request import Format
 from ops.export.write import write_export
 from ops.web.office import Here, Who
 from ops.web.results import Box, End, Scenario, Start, box_of, years_of
@@ -30,12 +31,15 @@ async def export(
     bbox: Box = None,
 ) -> FileResponse:
     """The file that `riskflow export` writes."""
-    request = ExportRequest(
+    window = years_of(here.settings, start, end)
+    box = box_of(bbox)
+    request = export_request(
+        here.settings,
         kind,
-        scenario or here.settings.scenario,
-        years_of(here.settings, start, end),
-        tuple(risk or ()),
-        box_of(bbox),
+        risks=risk,
+        scenario=scenario,
+        window=window.model_dump(),
+        bbox=tuple(box.model_dump().values()) if box else None,
     )
     path = _new_file()
     try:

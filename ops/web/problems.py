@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from ops.scenarios import RefusedScenario
 from schemas.errors import (
     InvalidFile,
     InvalidMessage,
@@ -49,6 +50,7 @@ STATUS_OF: dict[type[RiskflowError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     InvalidMessage: HTTPStatus.UNPROCESSABLE_ENTITY,
     RefusedTrigger: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RefusedScenario: HTTPStatus.UNPROCESSABLE_ENTITY,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     InvalidSettings: HTTPStatus.INTERNAL_SERVER_ERROR,
     InvalidFile: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -21,8 +21,8 @@ class Asked(BaseModel):
 
     source: Annotated[Name, Field(alias="from", description="Scenario that it is derived from.")]
     name: Name
-    ta: Annotated[float, Field(ge=-20, le=20, description="Added to every temperature [degC].")] = 0.0
-    rn: Annotated[float, Field(ge=0, le=10, description="Factor of every precipitation.")] = 1.0
+    ta: Annotated[float, Field(description="Added to every temperature [degC], -20 to 20.")] = 0.0
+    rn: Annotated[float, Field(description="Factor of all rain, above 0 and at most 10.")] = 1.0
 
 
 class Made(BaseModel):
