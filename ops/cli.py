@@ -210,13 +210,14 @@ def reporter() -> None:
 def serve() -> None:
     """Serve the web page and the HTTP API of the broker and database of the settings."""
     from ops.context import client_settings
-    from ops.page import page_address, with_page
+    from ops.page import shown_address, with_page
     from ops.services import WEB, run_service
 
-    settings = client_settings()
-    if settings.log_format == "human":
-        settings = with_page(settings)
-        out.print(f"Page: {page_address(settings)}", highlight=False, soft_wrap=True)
+    settings = given = client_settings()
+    if sys.stdout.isatty():
+        # A token that nobody has set must be seen by somebody.
+        settings = with_page(given)
+        out.print(f"Page: {shown_address(settings, given)}", highlight=False, soft_wrap=True)
     run_service(settings, WEB)
 
 

@@ -42,6 +42,14 @@ def page_address(settings: Settings) -> str:
     return base_address(settings) + (f"/#token={token.get_secret_value()}" if token else "/")
 
 
+def shown_address(settings: Settings, given: Settings) -> str:
+    """The address as it may be printed: with the token of this start, but not with one that was `given`.
+
+    What a person has set is a secret, and what is printed may end in a log.
+    """
+    return page_address(settings) if given.web_token is None else f"{base_address(settings)}/"
+
+
 def page_notes(settings: Settings) -> dict[str, str]:
     """Variables by which other programs find the HTTP API."""
     token = settings.web_token
@@ -51,7 +59,7 @@ def page_notes(settings: Settings) -> dict[str, str]:
 
 
 def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((EVERYWHERE.get(host, host), port))

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from ops.health import address, health_served
 from ops.logs import configure
-from ops.page import page_address, page_notes, with_page
+from ops.page import page_notes, shown_address, with_page
 from ops.renewal import mark_unreported_unsent
 from ops.setup import prepare_database
 from ops.stack.broker import BrokerKind
@@ -166,7 +166,7 @@ async def run_up(
     """
     configure(settings, "up")
     _check_risks_file(settings)
-    settings = with_page(settings)
+    given, settings = settings, with_page(settings)
     load_access(settings)
     console.print("starting broker, database and services ...")
     running = services(settings)
@@ -188,7 +188,7 @@ async def run_up(
             highlight=False,
             soft_wrap=True,
         )
-        console.print(f"Page: {page_address(settings)}", highlight=False, soft_wrap=True)
+        console.print(f"Page: {shown_address(settings, given)}", highlight=False, soft_wrap=True)
         ports = {name: port for each in running for name, port in each.health_ports().items()}
         if ports:
             places = ", ".join(f"{name} {address(settings, port)}" for name, port in ports.items())

@@ -32,7 +32,7 @@ from ops.demo.weekly import TENANTS, demo_settings, second_act
 from ops.load.loader import load
 from ops.load.options import Loaded, LoadOptions
 from ops.logs import configure
-from ops.page import page_address, page_notes, with_page
+from ops.page import page_notes, shown_address, with_page
 from ops.services import WEB, hooks, services
 from ops.stack.broker import BrokerKind
 from ops.stack.registry import at_servers
@@ -75,6 +75,7 @@ async def run_demo(  # noqa: PLR0913 - the options of the command
         0 when every job of both acts completed, 1 otherwise.
     """
     configure(settings.model_copy(update={"log_level": "WARNING"}), "demo")
+    given = settings
     reason = "asked for" if drawn else _why_drawn()
     if reason:
         console.print(f"THE WEATHER IS DRAWN from monthly normals, not observed: {reason}", highlight=False)
@@ -87,6 +88,7 @@ async def run_demo(  # noqa: PLR0913 - the options of the command
     reports = (data_dir / "reports" if data_dir else REPORTS_DIR).absolute()
     async with Mailroom(demo_schools()) as mailroom:
         settings = with_page(demo_settings(_climate_settings(settings), mailroom, reports))
+        page = shown_address(settings, given)
         stack = Stack(
             mailroom.known_to(services(settings)),
             hooks(settings),
@@ -99,7 +101,7 @@ async def run_demo(  # noqa: PLR0913 - the options of the command
         with clock.part(console, "starting broker, database and services"):
             await stack.__aenter__()
         try:
-            console.print(f"Watch it on the page: {page_address(settings)}", highlight=False, soft_wrap=True)
+            console.print(f"Watch it on the page: {page}", highlight=False, soft_wrap=True)
             here = _at_addresses_of(stack, settings)
             ended = [
                 await _first_act(stack, here, console, clock, drawn=bool(reason)),
@@ -107,26 +109,23 @@ async def run_demo(  # noqa: PLR0913 - the options of the command
             ]
             clock.print(console)
             _print_next(console, data_dir, stays=stays or opens)
-            await _show_page(stack, settings, console, stays=stays, opens=opens)
+            await _show_page(stack, page, console, stays=stays, opens=opens)
         finally:
             await stack.__aexit__(None, None, None)
     return 0 if all(ended) else 1
 
 
-async def _show_page(stack: Stack, settings: Settings, console: Console, *, stays: bool, opens: bool) -> None:
+async def _show_page(stack: Stack, page: str, console: Console, *, stays: bool, opens: bool) -> None:
     """Say where the page is, open it where asked, and keep it until a signal where it stays."""
     if not stays and not opens:
         console.print(
-            f"The page was at {page_address(settings)} and ends now; `riskflow demo --stay` keeps it, "
-            "--open opens it.",
+            f"The page was at {page} and ends now; `riskflow demo --stay` keeps it, --open opens it.",
             highlight=False,
             soft_wrap=True,
         )
         return
-    console.print(
-        f"The page, until Ctrl-C ends everything: {page_address(settings)}", highlight=False, soft_wrap=True
-    )
-    if opens and not await asyncio.to_thread(webbrowser.open, page_address(settings)):
+    console.print(f"The page, until Ctrl-C ends everything: {page}", highlight=False, soft_wrap=True)
+    if opens and not await asyncio.to_thread(webbrowser.open, page):
         console.print("No browser could be opened here; open the address in one.", highlight=False)
     await stack.run_until_signal()
 
