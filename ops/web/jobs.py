@@ -27,13 +27,13 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 _REQUEST = "SELECT riskflow.request($1, $2::jsonb)"
 
 
-class Asked(BaseModel):
+class AskedJob(BaseModel):
     """A job that was asked for; its row appears when it is accepted."""
 
     job_id: str
 
 
-class Told(BaseModel):
+class ChangedJob(BaseModel):
     """What became of a job, with the sentence of the command line."""
 
     job_id: str
@@ -62,7 +62,7 @@ async def latest(
 
 
 @router.post("", status_code=202)
-async def ask(trigger: Trigger, response: Response, here: Here, who: Operator) -> Asked:
+async def ask(trigger: Trigger, response: Response, here: Here, who: Operator) -> AskedJob:
     """Ask for a job; the request is kept in the database until the broker has it."""
     if trigger.job_type == jobs.WEEKLY and not who.sees_all_tenants:
         raise NotAllowed(f"{who.name} sees not all tenants, so not weekly jobs either")
@@ -76,7 +76,7 @@ async def ask(trigger: Trigger, response: Response, here: Here, who: Operator) -
         except asyncpg.UniqueViolationError as error:
             raise RefusedTrigger(str(error)) from None
     response.headers["Location"] = f"/api/v1/jobs/{job_id}"
-    return Asked(job_id=job_id)
+    return AskedJob(job_id=job_id)
 
 
 @router.get("/{job_id}")
@@ -89,21 +89,21 @@ async def show(job_id: str, here: Here, who: Who) -> ShownJob:
 
 
 @router.post("/{job_id}/cancel")
-async def cancel(job_id: str, here: Here, who: Operator) -> Told:
+async def cancel(job_id: str, here: Here, who: Operator) -> ChangedJob:
     """End a job that runs or waits."""
     async with here.database() as connection:
         await _find(connection, job_id, who)
         done = await lifecycle.cancel(connection, job_id, who.name)
-    return Told(job_id=job_id, status="cancelled", sentence=done.sentence)
+    return ChangedJob(job_id=job_id, status="cancelled", sentence=done.sentence)
 
 
 @router.post("/{job_id}/resume")
-async def resume(job_id: str, here: Here, who: Operator) -> Told:
+async def resume(job_id: str, here: Here, who: Operator) -> ChangedJob:
     """Compute what a cancelled job lacks, or again what has failed of one that has ended."""
     async with here.database() as connection:
         await _find(connection, job_id, who)
         done = await lifecycle.resume(connection, job_id, who.name)
-    return Told(job_id=job_id, status=done.status, sentence=done.sentence)
+    return ChangedJob(job_id=job_id, status=done.status, sentence=done.sentence)
 
 
 async def documents(

@@ -18,7 +18,7 @@ router = APIRouter(prefix="/letters", tags=["letters"])
 Everything = Annotated[bool, Query(alias="all", description="Also those dealt with.")]
 
 
-class Done(BaseModel):
+class LetterMark(BaseModel):
     """What was done about a letter."""
 
     action: str
@@ -37,7 +37,7 @@ class LetterEntry(BaseModel):
     job_id: str | None
     key: str
     size: int
-    done: Done | None
+    done: LetterMark | None
 
 
 class Source(BaseModel):
@@ -61,7 +61,7 @@ class Again(BaseModel):
     again: bool = False
 
 
-class Told(BaseModel):
+class LetterDone(BaseModel):
     """What follows."""
 
     sentence: str
@@ -108,19 +108,19 @@ async def letter(topic: str, partition: int, offset: int, here: Here, _who: Lett
 @router.post("/{topic}/{partition}/{offset}/replay")
 async def replay_letter(
     topic: str, partition: int, offset: int, asked: Again, here: Here, who: LetterReader
-) -> Told:
+) -> LetterDone:
     """Undo what the letter's failure has ended and have its record dealt with anew."""
     found = await read_one(here.settings, f"{topic}/{partition}/{offset}")
     async with here.database() as connection:
-        return Told(sentence=await Replaying(who.name, again=asked.again).take(connection, found))
+        return LetterDone(sentence=await Replaying(who.name, again=asked.again).take(connection, found))
 
 
 @router.post("/{topic}/{partition}/{offset}/drop")
-async def drop_letter(topic: str, partition: int, offset: int, here: Here, who: LetterReader) -> Told:
+async def drop_letter(topic: str, partition: int, offset: int, here: Here, who: LetterReader) -> LetterDone:
     """Note that nothing is to be done about the letter."""
     found = await read_one(here.settings, f"{topic}/{partition}/{offset}")
     async with here.database() as connection:
-        return Told(sentence=await Dropping(who.name).take(connection, found))
+        return LetterDone(sentence=await Dropping(who.name).take(connection, found))
 
 
 def _entry(letter: Letter, mark: Mark | None) -> LetterEntry:
@@ -133,5 +133,5 @@ def _entry(letter: Letter, mark: Mark | None) -> LetterEntry:
         job_id=letter.job_id,
         key=text_of(letter.key),
         size=len(letter.value or b""),
-        done=mark and Done(action=mark.action, by=mark.by, at=mark.at),
+        done=mark and LetterMark(action=mark.action, by=mark.by, at=mark.at),
     )

@@ -14,7 +14,7 @@ from schemas.messages import Name
 router = APIRouter(prefix="/scenarios", tags=["scenarios"])
 
 
-class Asked(BaseModel):
+class NewScenario(BaseModel):
     """A what-if scenario by the delta-change method."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
@@ -25,7 +25,7 @@ class Asked(BaseModel):
     rn: Annotated[float, Field(description="Factor of all rain, above 0 and at most 10.")] = 1.0
 
 
-class Made(BaseModel):
+class DerivedScenario(BaseModel):
     """A scenario that was derived."""
 
     scenario: str
@@ -34,10 +34,10 @@ class Made(BaseModel):
 
 
 @router.post("", status_code=201)
-async def derive(asked: Asked, here: Here, who: Operator) -> Made:
+async def derive(asked: NewScenario, here: Here, who: Operator) -> DerivedScenario:
     """Derive a scenario by the delta-change method, as `riskflow scenario derive` does."""
     async with here.database() as connection:
         done = await scenarios.derive(
             connection, source=asked.source, name=asked.name, ta=asked.ta, rn=asked.rn, by=who.name
         )
-    return Made(scenario=asked.name, rows=done.rows, sentence=done.sentence)
+    return DerivedScenario(scenario=asked.name, rows=done.rows, sentence=done.sentence)
