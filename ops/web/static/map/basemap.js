@@ -6,9 +6,11 @@ import { json, script } from "./assets.js";
 const FILE = "world-atlas/countries-10m.json";
 const MARGIN = 12;
 const EARTH = [-180, -85, 180, 85];
+// MapLibre cannot be kept within a box that is wider than what it shows when zoomed out.
+const WIDE = 150;
 
 /**
- * Land and borders around the bounds as GeoJSON, and the box that the map stays in.
+ * Land and borders around the bounds as GeoJSON, and the box that the map stays in; null where it may go anywhere.
  *
  * @param {{south: number, west: number, north: number, east: number}|null} bounds Of the cells; null: the whole earth.
  */
@@ -23,7 +25,7 @@ export async function basemapOf(bounds) {
   const polygons = topojson.feature(topology, land).features.flatMap(({ geometry }) => geometry.coordinates);
   const borders = topojson.mesh(topology, countries, (one, other) => one !== other).coordinates;
   return {
-    box,
+    box: box[2] - box[0] < WIDE ? box : null,
     land: {
       type: "MultiPolygon",
       coordinates: polygons.map((rings) => clipped(rings, cut)).filter((rings) => rings.length),

@@ -23,8 +23,8 @@ export function figuresOf({ t, named, format, meta }) {
     value: (quantity, value) => writers[quantity](value),
     /** A difference with its sign; shares in percentage points. */
     change: (quantity, value) => (value === null ? plain(null) : signed(changeOf(quantity, value, t, format), value)),
-    /** Degrees north and east. */
-    place: (latitude, longitude) => t("map.place", { latitude: degrees(latitude), longitude: degrees(longitude) }),
+    /** Degrees north or south, east or west. */
+    place: (latitude, longitude) => placeText(latitude, longitude > 180 ? longitude - 360 : longitude, t),
     scenario: ({ scenario, window }) => `${scenario} · ${format.window(window)}`,
     reason: (reason) => reasonText(reason, t),
   };
@@ -55,6 +55,12 @@ function changeOf(quantity, value, t, format) {
 }
 
 const signed = (text, value) => (value === 0 ? text : `${value < 0 ? "−" : "+"}${text}`);
+
+function placeText(latitude, longitude, t) {
+  const half = `${latitude < 0 ? "s" : "n"}${longitude < 0 ? "w" : "e"}`;
+  return t(`map.place.${half}`, { latitude: degrees(Math.abs(latitude)), longitude: degrees(Math.abs(longitude)) });
+}
+
 const degrees = (value) => String(Number(value.toFixed(6)));
 
 function reasonText(reason, t) {

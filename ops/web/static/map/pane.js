@@ -32,7 +32,7 @@ export async function paneIn(element, { basemap, theme, camera, bounds, locale }
     ...view,
     container: element,
     style: styleOf(basemap, theme),
-    maxBounds: basemap.box,
+    ...(basemap.box ? { maxBounds: basemap.box } : {}),
     locale,
   });
   map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
