@@ -102,10 +102,15 @@ async def _until_signal(settings: Settings, name: str, pulse: Pulse) -> None:
 
 
 def services(settings: Settings) -> list[Service]:
-    """What `riskflow up` runs, in the order of start, each with what was set apart from the defaults."""
+    """What `riskflow up` runs, in the order of start, each with what was set apart from the defaults.
+
+    The web page only where the settings let somebody in: it refuses to run otherwise.
+    """
     command = (sys.executable, "-m", "ops.entry")
     env = _environment(settings)
-    counts = {"sink": 1, "producers": 1, "reporter": 1, "worker": settings.parallel_workers, WEB: 1}
+    counts = {"sink": 1, "producers": 1, "reporter": 1, "worker": settings.parallel_workers}
+    if settings.web_token is not None or settings.web_access_file is not None:
+        counts[WEB] = 1
     port, found = settings.health_port, []
     for name, count in counts.items():
         argv = (*command, "serve" if name == WEB else name)

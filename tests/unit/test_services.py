@@ -22,6 +22,7 @@ def test_services_of_the_embedded_stack_hear_of_no_other_server():
         kafka_bootstrap_servers="elsewhere:9092",
         batch_size=32,
         parallel_workers=3,
+        web_token=SecretStr("a-token-of-the-page"),
     )
     started = services(settings)
     assert [(each.name, each.count) for each in started] == [
@@ -123,7 +124,8 @@ def test_up_says_once_that_the_file_of_edges_cannot_be_used(tmp_path):
 
 
 def test_each_process_of_up_has_a_health_port_of_its_own():
-    started = services(Settings(_env_file=None, health_port=9464, parallel_workers=2))
+    page = {"web_token": SecretStr("a-token-of-the-page")}
+    started = services(Settings(_env_file=None, health_port=9464, parallel_workers=2, **page))
     ports = {name: each.environment(name)["HEALTH_PORT"] for each in started for name in each.instances()}
     assert ports == {
         "sink": "9464",
@@ -133,12 +135,18 @@ def test_each_process_of_up_has_a_health_port_of_its_own():
         "worker-2": "9468",
         "web": "9469",
     }
-    for each in services(Settings(_env_file=None)):
+    for each in services(Settings(_env_file=None, **page)):
         assert not each.health_ports()
         assert "HEALTH_PORT" not in each.environment(each.name)
 
 
 def test_a_health_port_that_leaves_no_room_for_all_processes_is_refused():
-    services(Settings(_env_file=None, health_port=65_530, parallel_workers=2))
+    services(Settings(_env_file=None, health_port=65_531, parallel_workers=2))
     with pytest.raises(InvalidSettings, match="HEALTH_PORT: the services take the ports up to 65536"):
-        services(Settings(_env_file=None, health_port=65_531, parallel_workers=2))
+        services(Settings(_env_file=None, health_port=65_532, parallel_workers=2))
+
+
+def test_a_page_that_lets_nobody_in_is_not_run():
+    assert "web" not in [each.name for each in services(Settings(_env_file=None))]
+    by_file = Settings(_env_file=None, web_access_file=Path("access.yaml"))
+    assert [each.name for each in services(by_file)][-1] == "web"
