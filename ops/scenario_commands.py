@@ -15,6 +15,7 @@ from schemas.errors import RiskflowError
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
+    from ops.load.options import Loaded
     from ops.scenarios import Derived, Scenario
 
 scenario_app = typer.Typer(
@@ -52,11 +53,11 @@ def derive_scenario(
     each risk rests on then.
     """
     change = _number(ta, "--ta", ""), _number(rn, "--rn", "x")
-    derived = asyncio.run(_derived(client(), (source, name), change, daily or [], replaced=replace))
+    derived, loaded = asyncio.run(_derived(client(), (source, name), change, daily or [], replaced=replace))
     out = console()
     out.print(derived.sentence, highlight=False, markup=False, soft_wrap=True)
-    if derived.loaded is not None:
-        out.print(derived.loaded.sentence, highlight=False, markup=False, soft_wrap=True)
+    if loaded is not None:
+        out.print(loaded.sentence, highlight=False, markup=False, soft_wrap=True)
     out.print("What each risk rests on:", highlight=False)
     for risk, basis in derived.rests_on.items():
         out.print(f"  {risk}: {basis}", highlight=False, markup=False, soft_wrap=True)
@@ -84,18 +85,22 @@ async def _derived(
     daily: list[Path],
     *,
     replaced: bool,
-) -> Derived:
+) -> tuple[Derived, Loaded | None]:
     from ops.context import database
     from ops.load.change import DeltaChange
     from ops.load.options import LoadOptions
-    from ops.scenarios import derive, derive_with_days
+    from ops.scenario_days import derive_with_days
+    from ops.scenarios import derive
     from streams.models.inputs import Years
 
     (source, name), (ta, rn) = names, change
     by = person()
     async with database(settings, "scenario") as connection:
         if not daily:
-            return await derive(connection, source=source, name=name, ta=ta, rn=rn, by=by, replace=replaced)
+            derived = await derive(
+                connection, source=source, name=name, ta=ta, rn=rn, by=by, replace=replaced
+            )
+            return derived, None
         options = LoadOptions(baseline=Years(settings.baseline_start, settings.baseline_end))
         delta = DeltaChange(source, name, ta, rn)
         return await derive_with_days(connection, daily, options, delta, by=by, replaced=replaced)

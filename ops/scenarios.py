@@ -6,16 +6,10 @@ every value of the observed series is shifted (temperature) or multiplied (rain)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import replace as changed
-from pathlib import Path
 
 import asyncpg
 
-from ops.load.change import DeltaChange
-from ops.load.loader import load
-from ops.load.options import Loaded, LoadOptions
 from ops.result_windows import ResultWindow, result_windows
 from schemas.codec import validated
 from schemas.errors import RiskflowError
@@ -77,7 +71,6 @@ class Derived:
         cells: Cells of these.
         sentence: What was done.
         rests_on: By risk, what its numbers will rest on under the scenario.
-        loaded: What daily weather gave, where it was read too.
     """
 
     scenario: str
@@ -85,7 +78,6 @@ class Derived:
     cells: int
     sentence: str
     rests_on: dict[str, str]
-    loaded: Loaded | None = None
 
 
 async def scenarios(connection: asyncpg.Connection) -> list[Scenario]:
@@ -149,54 +141,6 @@ async def derive(  # noqa: PLR0913 - each named at the call
         "results of it that are stored already stay until a job computes them anew"
     )
     return Derived(str(named), rows, cells, sentence, rests_on(source, ta, rn))
-
-
-async def derive_with_days(  # noqa: PLR0913 - each named at the call
-    connection: asyncpg.Connection,
-    files: Sequence[Path],
-    options: LoadOptions,
-    change: DeltaChange,
-    *,
-    by: str,
-    replaced: bool = False,
-) -> Derived:
-    """As `derive`, and spells and fire weather from the daily files of the source, changed day by day.
-
-    Args:
-        connection: Outside a transaction; this is one.
-        files: Daily weather of `change.source`, as `riskflow load daily` takes it.
-        options: Of the load.
-        change: The change, and the names of both scenarios.
-        by: Who asks.
-        replaced: As `replace` of `derive`.
-
-    Raises:
-        InvalidFile: A file is refused. Nothing was changed.
-        RefusedScenario: As `derive`.
-    """
-    async with connection.transaction():
-        derived = await derive(
-            connection,
-            source=change.source,
-            name=change.scenario,
-            ta=change.ta,
-            rn=change.rn,
-            by=by,
-            replace=replaced,
-        )
-        loaded = await load("daily", files, connection, changed(options, change=change))
-    told = derived.rests_on | {
-        risk: f"{index} of the changed days in the files; cells that are not in them: no number, or as below"
-        for risk, index in _OF_DAYS.items()
-    }
-    return changed(derived, loaded=loaded, rests_on=told)
-
-
-_OF_DAYS = {
-    "high_temperature": "WSDI over the thresholds of historical",
-    "cold_wave": "CSDI under the thresholds of historical",
-    "wildfire": "FWI",
-}
 
 
 def rests_on(source: str, ta: float, rn: float) -> dict[str, str]:

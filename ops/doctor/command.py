@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import orjson
 import typer
 
 from ops.terminal import console
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """A block in which nothing is logged: the findings say once what the libraries say at every try."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def doctor(
@@ -24,9 +36,8 @@ def doctor(
     from ops.doctor.finding import document, is_well
     from ops.doctor.printed import print_findings
 
-    # The findings say once what the libraries log at every try.
-    logging.disable(logging.CRITICAL)
-    findings = asyncio.run(examined(mail=mail))
+    with _quiet():
+        findings = asyncio.run(examined(mail=mail))
     if as_json:
         typer.echo(orjson.dumps(document(findings), option=orjson.OPT_INDENT_2).decode())
     else:

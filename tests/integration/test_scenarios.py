@@ -17,7 +17,8 @@ from ops.export.frames import results_frame
 from ops.load.change import DeltaChange
 from ops.load.loader import load
 from ops.load.options import LoadOptions
-from ops.scenarios import RefusedScenario, derive, derive_with_days, scenarios
+from ops.scenario_days import derive_with_days
+from ops.scenarios import RefusedScenario, derive, scenarios
 from schemas.errors import InvalidFile, InvalidMessage
 from schemas.settings import Settings
 from streams.models.inputs import Years
@@ -295,9 +296,8 @@ async def test_with_the_days_of_the_source_high_temperature_grows_and_cold_waves
     risks = ["high_temperature", "cold_wave"]
     await run_job(connection, flow_settings, "before", risks)
     change = DeltaChange("historical", "warm2", 2.0, 1.1)
-    derived = await derive_with_days(connection, [path], OPTIONS, change, by="somebody")
-    assert derived.loaded is not None
-    assert derived.loaded.rows["climate_extremes"] == 30
+    _, loaded = await derive_with_days(connection, [path], OPTIONS, change, by="somebody")
+    assert loaded.rows["climate_extremes"] == 30
     await run_job(connection, flow_settings, "after", risks, scenario="warm2")
     was, now = (
         results_frame(database_url, scenario=name).set_index("risk_type") for name in ("historical", "warm2")

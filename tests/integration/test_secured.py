@@ -148,7 +148,7 @@ async def test_a_broker_that_hangs_up_is_told_with_the_setting_to_look_at(
 ) -> None:
     settings = guarded_settings(open_login, **protocol, start_timeout=2)
     said = (
-        f"it listens but hangs up; .* KAFKA_SECURITY_PROTOCOL, which is {settings.kafka_security_protocol}$"
+        f"it listens but hangs up; .* KAFKA_SECURITY_PROTOCOL, which is {settings.kafka_security_protocol}; "
     )
     with pytest.raises(Unavailable, match=said):
         await Publisher(settings).start()
