@@ -13,6 +13,7 @@ import aiohttp
 import asyncpg
 import pytest
 from test_real_input import check_every_row
+from whole import until
 
 from consumers.mail_words import WORDS
 from ops.demo.mailroom import Mailroom
@@ -61,12 +62,18 @@ async def demo(folder: Path, *options: str) -> str:
     return out.decode()
 
 
-async def demo_that_stays(folder: Path, *options: str) -> str:
-    """What it prints before it waits for Ctrl-C; its page must answer then, and Ctrl-C must end it well."""
+async def demo_that_opens_its_page(folder: Path, *options: str) -> str:
+    """What it prints before it waits for Ctrl-C.
+
+    The page must answer then, be what the browser was told to open, and Ctrl-C must end it all well.
+    """
+    browser, opened = folder.with_suffix(".browser"), folder.with_suffix(".opened")
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > "{opened}"\n')
+    browser.chmod(0o755)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ops.cli", "demo", "--stay", "--data-dir", str(folder), *options),
+        *(sys.executable, "-m", "ops.cli", "demo", "--open", "--data-dir", str(folder), *options),
         stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"COLUMNS": "100"},
+        env=os.environ | {"COLUMNS": "100", "BROWSER": str(browser)},
     )
     assert process.stdout is not None
     said = []
@@ -82,6 +89,12 @@ async def demo_that_stays(folder: Path, *options: str) -> str:
             assert len((await answer.json())["latitude"]) == CELLS
         async with session.get(f"{base}/api/v1/tenants") as answer:
             assert {each["org_id"] for each in (await answer.json())["items"]} == set(SCHOOLS)
+
+    async def is_opened() -> bool:
+        return opened.exists() and bool(opened.read_text())
+
+    await until(is_opened, "the browser")
+    assert opened.read_text() == said[-1].split()[-1]
     process.send_signal(signal.SIGINT)
     await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0
@@ -176,9 +189,9 @@ async def test_the_demo_on_real_records_twice_gives_the_same_numbers(server_home
     check_second_act(said, again, folder / "reports")
 
 
-async def test_the_demo_without_records_says_first_that_its_weather_is_drawn_and_its_page_stays(server_home):
+async def test_the_demo_without_records_says_first_that_its_weather_is_drawn_and_opens_its_page(server_home):
     folder = server_home / "drawn"
-    said = await demo_that_stays(folder, "--drawn")
+    said = await demo_that_opens_its_page(folder, "--drawn")
     assert said.splitlines()[0].startswith("THE WEATHER IS DRAWN")
     kept = await stored(folder)
     numbers = {row[2] for row in kept.results if row[5] is not None}
