@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from ops.context import database
 from ops.doctor.bounded import LIMIT, one_line, unknown_host
-from ops.doctor.finding import Finding, not_checked, ok, warning, wrong
+from ops.doctor.finding import Finding, not_checked, ok, unreachable, warning, wrong
 from ops.letters import marks, read_all, source_topics
 from ops.stack.registry import BROKER
 from producers.topics import Standing, standing
@@ -99,9 +99,5 @@ def judged_letters(waiting: Counter[str]) -> Finding:
 
 
 def _nothing_of_it(settings: Settings, said: str) -> list[Finding]:
-    if not settings.model_fields_set & BROKER:
-        said = f"none is named and none answers at {settings.kafka_bootstrap_servers}"
-        first = not_checked("broker", said, START)
-    else:
-        first = wrong("broker", said, START)
-    return [first, *(not_checked(check, "the broker cannot be asked") for check in CHECKS)]
+    tried = None if settings.model_fields_set & BROKER else settings.kafka_bootstrap_servers
+    return unreachable("broker", said, START, named=tried, others=CHECKS)

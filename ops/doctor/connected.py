@@ -6,36 +6,20 @@ from collections.abc import Collection
 
 import asyncpg
 
+from ops.connected import SERVICES, connected
 from ops.doctor.finding import Finding, ok, warning
 from ops.schedule import scheduler_runs, scheduler_state
 
-SERVICES = {
-    "producers": {"dispatcher", "bridge", "bridge listener", "scheduler", "gauges"},
-    "worker": {"worker"},
-    "sink": {"acceptor", "sink", "tenant-sink"},
-    "reporter": {"renderer", "delivery", "courier"},
-    "web": {"web"},
-}
-"""Connections of each service, by the names that they give themselves."""
-WORKER = "worker "
-"""Beginning of a worker's name, behind which stand its machine and process."""
-PREFIX = "riskflow "
 COMMAND = {"web": "serve"}
 """Commands of services that have another name."""
 OPTIONAL = frozenset({"web"})
 """Services without which every job and report comes to its end."""
 REMEDY = "riskflow up, or in a process each: "
 
-_CONNECTED = """
-    SELECT DISTINCT application_name FROM pg_stat_activity
-    WHERE datname = current_database() AND starts_with(application_name, $1) AND pid <> pg_backend_pid()
-"""
-
 
 async def look_at_services(connection: asyncpg.Connection) -> list[Finding]:
     """The services that the database sees, wherever they run."""
-    rows = await connection.fetch(_CONNECTED, PREFIX)
-    return [judged_services({row["application_name"].removeprefix(PREFIX) for row in rows})]
+    return [judged_services({each.part for each in await connected(connection)})]
 
 
 async def look_at_scheduler(connection: asyncpg.Connection) -> list[Finding]:
@@ -49,10 +33,9 @@ async def look_at_scheduler(connection: asyncpg.Connection) -> list[Finding]:
     return [warning("scheduler", said, "riskflow up, or riskflow producers; then: riskflow schedule")]
 
 
-def judged_services(connected: Collection[str]) -> Finding:
-    """Names of connections against those of the services."""
-    known = {"worker" if name.startswith(WORKER) else name for name in connected}
-    seen = [name for name, parts in SERVICES.items() if parts & known]
+def judged_services(known: Collection[str]) -> Finding:
+    """Parts that are connected against those of the services."""
+    seen = [name for name, parts in SERVICES.items() if not parts.isdisjoint(known)]
     missing = [name for name in SERVICES if name not in seen and name not in OPTIONAL]
     if not missing:
         return ok("services", f"connected: {', '.join(seen)}")

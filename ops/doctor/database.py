@@ -15,7 +15,7 @@ import asyncpg
 from ops.context import database
 from ops.doctor.bounded import LIMIT, bounded, one_line, unknown_host
 from ops.doctor.connected import look_at_scheduler, look_at_services
-from ops.doctor.finding import Finding, not_checked, ok, warning, wrong
+from ops.doctor.finding import Finding, not_checked, ok, unreachable, warning, wrong
 from ops.doctor.machine import judged_disk, nearest
 from ops.doctor.tables import look_at_tables
 from ops.stack.registry import DATABASE
@@ -75,12 +75,8 @@ async def _looked_at(connection: asyncpg.Connection, settings: Settings) -> list
 
 
 def _nothing_of_it(settings: Settings, said: str) -> list[Finding]:
-    if not settings.model_fields_set & DATABASE:
-        said = f"none is named and none answers at {settings.database_label}"
-        first = not_checked("database", said, START)
-    else:
-        first = wrong("database", said, START)
-    return [first, *(not_checked(check, "the database cannot be asked") for check in CHECKS)]
+    tried = None if settings.model_fields_set & DATABASE else settings.database_label
+    return unreachable("database", said, START, named=tried, others=CHECKS)
 
 
 async def _unless_refused(check: str, look: Awaitable[list[Finding]]) -> list[Finding]:

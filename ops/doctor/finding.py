@@ -49,6 +49,26 @@ def not_checked(check: str, why: str, remedy: str | None = None) -> Finding:
     return Finding(check, State.NOT_CHECKED, why, remedy)
 
 
+def unreachable(
+    check: str, said: str, remedy: str, *, named: str | None, others: Sequence[str]
+) -> list[Finding]:
+    """What is known where a server cannot be asked.
+
+    Args:
+        check: The server's own.
+        said: What kept it from being asked.
+        remedy: What to do.
+        named: None where the settings name this server, so that it is wrong; else the place that was tried.
+        others: Checks that need the server.
+    """
+    first = (
+        wrong(check, said, remedy)
+        if named is None
+        else not_checked(check, f"none is named and none answers at {named}", remedy)
+    )
+    return [first, *(not_checked(other, f"the {check} cannot be asked") for other in others)]
+
+
 def document(findings: Sequence[Finding]) -> dict[str, Any]:
     """The object of `riskflow doctor --json`."""
     return {

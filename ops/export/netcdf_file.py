@@ -7,7 +7,6 @@ import tempfile
 from asyncio import to_thread
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import IO, Any
 
 import asyncpg
@@ -19,6 +18,7 @@ from ops.export.dataset import dataset
 from ops.export.request import ExportRequest
 from ops.export.risk_names import risk_names
 from ops.export.rows import Outline, Row
+from schemas.version import riskflow_version
 
 COMPRESSION: dict[str, Any] = {"zlib": True, "complevel": 4, "shuffle": True}
 
@@ -52,7 +52,7 @@ async def results(
 
 def _attributes(request: ExportRequest, columns: dict[str, Column], *, scattered: bool) -> dict[str, str]:
     window = f"{request.window.start}-{request.window.end}"
-    release = version("riskflow")
+    release = riskflow_version()
     attributes = {
         "Conventions": "CF-1.11",
         "title": f"Climate risk under scenario {request.scenario}, {window}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
@@ -29,6 +28,7 @@ from ops.web.guard import guard
 from ops.web.office import POOL_SIZE, Office
 from ops.web.problems import PROBLEMS, tell_problems
 from schemas.start import open_pool
+from schemas.version import riskflow_version
 
 # What a system registers for these endings may be something that a browser does not run.
 for ending in (".js", ".mjs"):
@@ -61,7 +61,7 @@ def create_app(office: Office) -> FastAPI:
     """The application of this office; it opens and closes what the office needs with its life."""
     app = FastAPI(
         title="riskflow",
-        version=version("riskflow"),
+        version=riskflow_version(),
         description=ABOUT,
         openapi_url="/api/openapi.json",
         # Those pages load their scripts from elsewhere.

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from ops.connected import connected, processes
 from ops.letters import marks, read_all, source_topics
 from ops.schedule import read_plan, scheduler_runs
 from ops.web.lags import ANSWER_SECONDS
@@ -21,17 +22,6 @@ from schemas.messages import now
 
 router = APIRouter(tags=["health"])
 
-# Every process of a service holds one connection of this name, or several where its name has its place.
-_SERVICES = """
-    SELECT s.name, count(DISTINCT a.application_name || CASE WHEN s.pattern LIKE '%\\%' THEN ''
-                                                             ELSE a.pid::text END) AS running,
-           min(a.backend_start) AS since
-    FROM (VALUES (1, 'producers', 'riskflow scheduler'), (2, 'worker', 'riskflow worker %'),
-                 (3, 'sink', 'riskflow acceptor'),
-                 (4, 'reporter', 'riskflow renderer')) AS s (place, name, pattern)
-    LEFT JOIN pg_stat_activity a ON a.datname = current_database() AND a.application_name LIKE s.pattern
-    GROUP BY s.place, s.name ORDER BY s.place
-"""
 _OUTBOX = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
 
 
@@ -119,7 +109,10 @@ async def _database(here: Office) -> dict[str, Any]:
             version = await connection.fetchval("SHOW server_version")
             return {
                 "database": ServerState(ok=True, label=label, version=version),
-                "services": [ServiceState(**row) for row in await connection.fetch(_SERVICES)],
+                "services": [
+                    ServiceState.model_validate(each, from_attributes=True)
+                    for each in processes(await connected(connection))
+                ],
                 "outbox_waiting": await connection.fetchval(_OUTBOX),
                 **await _schedules(connection, here),
             }

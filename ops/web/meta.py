@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from typing import get_args
 
 import asyncpg
 from fastapi import APIRouter
@@ -11,11 +11,10 @@ from pydantic import BaseModel
 from ops.scenarios import Scenario, scenarios
 from ops.web.documents import Years
 from ops.web.office import Here, Who
+from schemas.messages import HazardLevel
+from schemas.version import riskflow_version
 
 router = APIRouter(tags=["results"])
-
-LEVELS = ("Very Low", "Low", "Medium", "High", "Very High")
-"""Of hazard, lowest first; a test holds them to streams.models.hazard, which brings SciPy."""
 
 _RISKS = "SELECT risk_type, title, intensity, unit, position FROM riskflow.risk_types ORDER BY position"
 _BOUNDS = """
@@ -84,13 +83,13 @@ async def meta(here: Here, _who: Who) -> Meta:
     """Risks, scenarios with the windows that have results, and the bounds of the grid."""
     async with here.database() as connection:
         return Meta(
-            version=version("riskflow"),
+            version=riskflow_version(),
             defaults=Defaults(
                 scenario=here.settings.scenario,
                 window=Years(start=here.settings.window_start, end=here.settings.window_end),
             ),
             risks=[Risk(**row) for row in await connection.fetch(_RISKS)],
-            levels=list(LEVELS),
+            levels=list(get_args(HazardLevel)),
             scenarios=[_scenario(each) for each in await scenarios(connection)],
             bounds=await _bounds(connection),
         )

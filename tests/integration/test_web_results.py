@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, get_args
 
 import asyncpg
 import pytest
@@ -16,7 +16,7 @@ from web_client import Client, served, web_settings
 from ops.setup import prepare_database
 from ops.show import explanation
 from ops.web.documents import MapColumns
-from ops.web.meta import LEVELS
+from schemas.messages import HazardLevel
 from schemas.settings import Settings
 from streams.models import hazard
 
@@ -146,4 +146,4 @@ async def test_what_is_behind_a_number_is_what_the_command_prints(
 
 
 def test_levels_are_those_of_the_models() -> None:
-    assert tuple(hazard.LEVELS) == LEVELS
+    assert tuple(hazard.LEVELS) == get_args(HazardLevel)

@@ -15,10 +15,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from ops.cli import app
+from ops.connected import SERVICES
 from ops.doctor import bounded as bounding
 from ops.doctor import machine, ports
 from ops.doctor.broker import judged_letters, judged_replication, judged_topics
-from ops.doctor.connected import SERVICES, judged_services
+from ops.doctor.connected import judged_services
 from ops.doctor.database import judged_clock, judged_encoding, judged_server
 from ops.doctor.files import judged_sources, look_at_access, look_at_risks, look_at_templates, look_at_tenants
 from ops.doctor.finding import Finding, State, document, not_checked, ok, warning, wrong
