@@ -13,7 +13,7 @@ import aiohttp
 import asyncpg
 import pytest
 from test_real_input import check_every_row
-from whole import until
+from waiting import until
 
 from consumers.mail_words import WORDS
 from ops.demo.mailroom import Mailroom

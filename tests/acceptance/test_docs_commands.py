@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 import typer.main
 from documented import OTHER, SHELL, blocks
-from whole import until
+from waiting import until
 
 from ops.cli import app
 from schemas.settings import Settings

@@ -10,7 +10,8 @@ import platformdirs
 import psutil
 import pytest
 from test_up import Terminal
-from whole import draw_grid, running, until
+from waiting import until
+from whole import draw_grid, running
 
 from ops.stack.registry import recorded_stack
 

@@ -4,7 +4,8 @@ import asyncio
 
 import asyncpg
 import pytest
-from whole import Whole, draw_grid, running, until
+from waiting import until
+from whole import Whole, draw_grid, running
 
 CELLS = 240
 TRIALS = 20

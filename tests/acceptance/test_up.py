@@ -13,7 +13,8 @@ import orjson
 import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
-from whole import draw_grid, until
+from waiting import until
+from whole import draw_grid
 
 ELSEWHERE = {
     "KAFKA_BOOTSTRAP_SERVERS": "broker.example.org:9093",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 from pydantic import SecretStr
+from waiting import until
 
 from ops import jobs
 from ops.demo.sources import demo_table
@@ -132,19 +132,6 @@ async def running(
         await supervisor.stop()
         await connection.close()
         await server.stop()
-
-
-async def until(condition: Callable[[], Awaitable[Any]], what: str, limit: float = 60) -> Any:
-    """What the condition gives, once that is true.
-
-    Raises:
-        AssertionError: It did not become true within `limit` seconds; names `what`.
-    """
-    deadline = asyncio.get_running_loop().time() + limit
-    while not (found := await condition()):
-        assert asyncio.get_running_loop().time() < deadline, f"{what} did not come within {limit} s"
-        await asyncio.sleep(0.02)
-    return found
 
 
 async def draw_grid(connection: asyncpg.Connection, count: int) -> Cells:

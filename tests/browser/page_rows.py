@@ -44,6 +44,21 @@ async def reported(
     )
 
 
+async def failed(connection: asyncpg.Connection, job_id: str, error: str) -> None:
+    """One chunk of the job has failed for this reason."""
+    await connection.execute(
+        "INSERT INTO batch_job_chunks (job_id, chunk, chunk_id, latitudes, longitudes, cells, kinds_left)"
+        " VALUES ($1, 1, $1 || ':1', '{}', '{}', 10, 0)",
+        job_id,
+    )
+    await connection.execute(
+        "INSERT INTO batch_job_outcomes (job_id, chunk, kind, failed_cells, error)"
+        " VALUES ($1, 1, 'probability', '{0,1}', $2)",
+        job_id,
+        error,
+    )
+
+
 async def ended(connection: asyncpg.Connection, job_id: str, failed: int, error: str) -> None:
     """The job has come to its end with failures."""
     await connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import orjson
 import pytest
-from page_rows import CELLS, EVIL, climate_job, ended, reported, summary
+from page_rows import CELLS, EVIL, climate_job, ended, failed, reported, summary
 from page_visits import visit
 from playwright.async_api import Browser, Page, ViewportSize, expect
 from pydantic import SecretStr
@@ -87,6 +88,16 @@ async def test_bars_move_with_the_ledger_until_the_job_is_a_past_one(
         await expect(row).to_contain_text(f"cell {EVIL} failed")
         await expect(drought).to_have_count(0)
         await expect(page.locator("#whisper")).to_have_text("Job p-1: completed with failures")
+
+
+async def test_a_job_s_page_says_what_failed_and_why(
+    browser: Browser, client: Client, connection: asyncpg.Connection
+) -> None:
+    await climate_job(connection, "p-1")
+    await failed(connection, "p-1", f"cell {EVIL} failed")
+    async with visit(browser, client, "jobs/p-1") as page:
+        row = page.get_by_role("region", name="What failed").get_by_role("row").last
+        await expect(row).to_contain_text(re.compile(r"Probability\s*1\s*2\s*cell " + re.escape(EVIL)))
 
 
 async def test_a_job_is_asked_for_by_keyboard_and_shown_at_once(

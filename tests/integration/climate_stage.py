@@ -14,6 +14,7 @@ import asyncpg
 import numpy as np
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from waiting import until
 
 from ops.stack.servers import EmbeddedBroker
 from producers.topics import create_topics
@@ -160,10 +161,12 @@ class Worker:
 
     async def wait_for(self, words: str) -> None:
         """Return when the log says so; fails when the process ends before."""
-        async with asyncio.timeout(WAIT):
-            while words not in self.text:
-                assert self.process.returncode is None, self.text
-                await asyncio.sleep(0.05)
+
+        def said() -> bool:
+            assert words in self.text or self.process.returncode is None, self.text
+            return words in self.text
+
+        await until(said, words, WAIT)
 
     async def exit_code(self) -> int:
         """Wait for the end."""

@@ -33,8 +33,6 @@ from schemas.topics import HAZARDS, PROBABILITIES, SINK_GROUP, TRIGGERS, Topic
 RISKS = ("drought", "typhoon")
 GRID = [(35.0 + step, 127.5) for step in range(5)]
 """Five cells: three chunks of the flow_settings' two cells."""
-LIMIT_SECONDS = 20
-POLL_SECONDS = 0.02
 _OFFSETS = itertools.count()
 
 
@@ -131,19 +129,6 @@ async def chunk_rows(connection: asyncpg.Connection, job_id: str) -> list[asyncp
 
 async def job_row(connection: asyncpg.Connection, job_id: str) -> asyncpg.Record | None:
     return await connection.fetchrow("SELECT * FROM batch_job_logs WHERE job_id = $1", job_id)
-
-
-async def until(
-    condition: Callable[[], Awaitable[Any]], what: str = "the condition", limit: float = LIMIT_SECONDS
-) -> Any:
-    """Wait until an awaited condition is true, and return what it gave."""
-    clock = asyncio.get_running_loop().time
-    deadline = clock() + limit
-    while not (found := await condition()):
-        if clock() > deadline:
-            raise AssertionError(f"{what} did not come within {limit} s")
-        await asyncio.sleep(POLL_SECONDS)
-    return found
 
 
 @asynccontextmanager

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import asyncpg
 import orjson
 import pytest
-from flow_samples import GRID, RISKS, accept, as_read, chunk_rows, job_row, plan_job, running, until
+from flow_samples import GRID, RISKS, accept, as_read, chunk_rows, job_row, plan_job, running
+from waiting import until
 
 from consumers.acceptor import Acceptor, plan
 from consumers.reader import Reader

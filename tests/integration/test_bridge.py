@@ -9,7 +9,8 @@ import asyncpg
 import orjson
 import pytest
 from aiokafka import TopicPartition
-from flow_samples import commit, job_row, read_topic, running, until
+from flow_samples import commit, job_row, read_topic, running
+from waiting import until
 
 from consumers.acceptor import Acceptor
 from consumers.reader import Reader

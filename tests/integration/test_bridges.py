@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import orjson
 import pytest
-from flow_samples import read_topic, running, until
+from flow_samples import read_topic, running
+from waiting import until
 
 from consumers.acceptor import Acceptor
 from consumers.reader import Reader

@@ -19,9 +19,10 @@ from deliveries_samples import (
     tenant_of,
     tenant_states,
 )
-from flow_samples import running, until
+from flow_samples import running
 from mail_server import DROP, HANG, Fault, FaultyMailServer, FaultySlack
 from pydantic import SecretStr
+from waiting import until
 
 from consumers import courier as courier_module
 from consumers.courier import LEADER_LOCK, Courier, backoff

@@ -17,7 +17,8 @@ from deliveries_samples import (
     tenant_of,
     tenant_states,
 )
-from flow_samples import running, until
+from flow_samples import running
+from waiting import until
 
 from consumers.deliveries import Intake
 from consumers.reader import Reader

@@ -7,7 +7,8 @@ from collections import Counter
 import asyncpg
 import orjson
 import pytest
-from flow_samples import chunk_rows, job_row, plan_job, read_topic, running, until
+from flow_samples import chunk_rows, job_row, plan_job, read_topic, running
+from waiting import until
 
 from producers import dispatcher as dispatcher_module
 from producers.dispatcher import Dispatcher, dispatch, spread

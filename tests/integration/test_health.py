@@ -14,8 +14,8 @@ from typing import Any
 
 import aiohttp
 import asyncpg
-from flow_samples import until
 from service_process import ROOT, ServiceProcess, service, waits
+from waiting import until
 
 from ops.stack.servers import EmbeddedBroker
 from schemas.settings import Settings

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError
 from cryptography.hazmat.primitives import serialization
+from waiting import until
 
 from ops.stack.kafka import KafkaBroker
 from ops.stack.protection import Protection
@@ -146,12 +147,13 @@ def noting(notes: list[str]) -> Hooks:
 
 async def recorded_again(folder: Path, first: int | None) -> StackState:
     """The stack's record once it names another process of the broker than the first."""
-    async with asyncio.timeout(SECONDS):
-        while True:
-            state = running_stack(folder)
-            if state and state.processes["broker"].pid != first:
-                return state
-            await asyncio.sleep(0.05)
+
+    def recorded() -> StackState | None:
+        state = running_stack(folder)
+        return state if state and state.processes["broker"].pid != first else None
+
+    found: StackState = await until(recorded, "a record of the broker's next process", SECONDS)
+    return found
 
 
 @pytest.mark.usefixtures("has_kafka")

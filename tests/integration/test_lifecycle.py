@@ -8,9 +8,10 @@ from io import StringIO
 
 import asyncpg
 import pytest
-from flow_samples import RISKS, as_read, chunk_rows, job_row, open_sink, plan_job, result_of, sink, until
+from flow_samples import RISKS, as_read, chunk_rows, job_row, open_sink, plan_job, result_of, sink
 from ledger_recount import counted
 from rich.console import Console
+from waiting import until
 
 from consumers.sink import Sink
 from ops import job_commands, lifecycle

@@ -19,8 +19,8 @@ from flow_samples import (
     result_of,
     running,
     sink,
-    until,
 )
+from waiting import until
 
 import consumers.service
 import producers.service

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import orjson
 import pytest
-from flow_samples import job_row, read_topic, running, until
+from flow_samples import job_row, read_topic, running
+from waiting import until
 
 from consumers import letters
 from ops.stack.kafka import KafkaBroker

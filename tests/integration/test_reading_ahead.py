@@ -9,7 +9,8 @@ from typing import Any
 
 import asyncpg
 import pytest
-from flow_samples import as_read, chunk_rows, committed, open_sink, plan_job, result_of, running, until
+from flow_samples import as_read, chunk_rows, committed, open_sink, plan_job, result_of, running
+from waiting import until
 
 import consumers.sink
 from consumers.reader import BATCH_RECORDS, Reader

@@ -7,10 +7,10 @@ from typing import Any
 
 import asyncpg
 import pytest
-from flow_samples import until
 from pydantic import SecretStr
 from report_samples import NOTHING, SEOUL, store_report
 from test_renderer import announced, render, rows_of, told
+from waiting import until
 
 from consumers.recall import recall, run
 from consumers.report.pool import Pool

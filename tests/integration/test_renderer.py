@@ -12,7 +12,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from flow_samples import until
 from report_samples import (
     BRIGHTON,
     METRICS,
@@ -22,6 +21,7 @@ from report_samples import (
     drawn_students,
     store_report,
 )
+from waiting import until
 
 from consumers.reader import Reader
 from consumers.renderer import Renderer

@@ -15,8 +15,8 @@ from typing import Any
 import asyncpg
 import psutil
 import pytest
-from flow_samples import until
 from report_samples import BRIGHTON, NOTHING, REPORT_DATE, SEOUL, store_report
+from waiting import until
 
 from consumers.report import limits
 from consumers.report.pool import Pool

@@ -12,8 +12,9 @@ from pathlib import Path
 import asyncpg
 import orjson
 import pytest
-from flow_samples import job_row, running, until
+from flow_samples import job_row, running
 from rich.console import Console
+from waiting import until
 from weekly_samples import attend, weekly
 
 from consumers.acceptor import Acceptor, plan_weekly

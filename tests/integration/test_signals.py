@@ -13,8 +13,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from flow_samples import until
 from service_process import LIMIT_SECONDS, ROOT, ServiceProcess, service
+from waiting import until
 
 from ops.stack.servers import EmbeddedBroker, EmbeddedPostgres
 from schemas.settings import Settings

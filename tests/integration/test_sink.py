@@ -22,9 +22,9 @@ from flow_samples import (
     result_of,
     running,
     sink,
-    until,
 )
 from pydantic import SecretStr
+from waiting import until
 
 import consumers.service
 from consumers.reader import Reader

@@ -16,6 +16,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
+from waiting import until
 
 from ops.stack.data_dir import locked_data_dir
 from ops.stack.registry import recorded_stack
@@ -66,13 +67,6 @@ sys.exit(asyncio.run(main()))
 
 def python(code: str, *arguments: object) -> tuple[str, ...]:
     return (sys.executable, "-c", code, *map(str, arguments))
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Return when the condition holds; fail when it does not in time."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - processes and files have no event to wait for
-            await asyncio.sleep(0.01)
 
 
 def words(path: Path) -> list[str]:

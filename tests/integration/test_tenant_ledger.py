@@ -8,7 +8,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from flow_samples import job_row, until
+from flow_samples import job_row
+from waiting import until
 from weekly_samples import REPORT_DATE, attend, events, plan_weekly_job, tenant_row, weekly
 
 from consumers.tenant_ledger import TenantEnd, end_tenants, settle_deliveries, settle_reports

@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 import orjson
 import pytest
-from flow_samples import RISKS, as_read, hazard_columns, job_row, open_sink, running, sink, until
+from flow_samples import RISKS, as_read, hazard_columns, job_row, open_sink, running, sink
+from waiting import until
 from weekly_samples import (
     CALCULATED_AT,
     REPORT_DATE,

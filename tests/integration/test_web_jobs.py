@@ -112,6 +112,18 @@ async def test_a_job_shows_what_each_risk_has_come_to(
     ]
 
 
+async def test_a_job_tells_each_reason_once_with_what_it_stopped(
+    page: Client, flow_settings: Settings, connection: asyncpg.Connection
+) -> None:
+    first, second, _ = await plan_job(connection, flow_settings, "some", "hazard")
+    session = await open_sink(flow_settings)
+    broken = [result_of(row, "hazard", failure="no such table") for row in (first, second)]
+    await sink(session, flow_settings, *map(as_read, broken))
+    await session.close()
+    told = await page.get(f"{JOBS}/some")
+    assert told["failures"] == [{"kind": "hazard", "error": "no such table", "chunks": 2, "cells": 4}]
+
+
 async def test_cancelling_and_resuming_say_what_the_command_line_says(
     page: Client, flow_settings: Settings, connection: asyncpg.Connection
 ) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from flow_samples import read_topic, running, until
+from flow_samples import read_topic, running
 from rich.console import Console
+from waiting import until
 from weekly_rows import REPORT_DATE, weekly_job
 
 from consumers.acceptor import Acceptor, request_hash

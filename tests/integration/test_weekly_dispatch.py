@@ -10,7 +10,8 @@ import orjson
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError
-from flow_samples import accept, as_read, chunk_rows, commit, job_row, plan_job, read_topic, running, until
+from flow_samples import accept, as_read, chunk_rows, commit, job_row, plan_job, read_topic, running
+from waiting import until
 from weekly_rows import REPORT_DATE, TRACEPARENT, tenant_of, weekly_job
 
 from producers.dispatcher import Dispatcher, dispatch

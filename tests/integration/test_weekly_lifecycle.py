@@ -21,11 +21,12 @@ from deliveries_samples import (
     tenant_of,
     tenant_states,
 )
-from flow_samples import chunk_rows, job_row, until
+from flow_samples import chunk_rows, job_row
 from report_samples import NOTHING, SEOUL, store_report
 from rich.console import Console
 from test_deliveries import as_read
 from test_renderer import announced, render, told
+from waiting import until
 from weekly_samples import (
     attend,
     list_students,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 
 import pytest
+from waiting import until
 
 from schemas import pulse as pulses
 from schemas.pulse import EVENT_LOOP, Pulse, beating
@@ -24,12 +24,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.01)
 
 
 def word(pulse: Pulse) -> tuple[bool, bool, str]:

@@ -1,25 +1,20 @@
 // Why parts of a job failed, once per kind and reason.
 
 import { html, nothing } from "./vendor/lit-html/lit-html.js";
+import { tablePanel } from "./parts.js";
 import { named, t } from "./words.js";
 
 /** Table of the reasons; nothing where no part failed. */
 export function jobFailures(job, format) {
   if (!job.failures?.length) return nothing;
-  return html`
-    <section aria-labelledby="job-failures" class="panel">
-      <h2 id="job-failures">${t("job.failures")}</h2>
-      <div class="table-frame" tabindex="0" role="region" aria-labelledby="job-failures">
-        <table>
-          <caption>${t("job.failures_note")}</caption>
-          <thead><tr>
-            <th scope="col">${t("col.kind")}</th><th scope="col" class="number">${t("col.chunks")}</th>
-            <th scope="col" class="number">${t("col.cells")}</th><th scope="col">${t("col.reason")}</th>
-          </tr></thead>
-          <tbody>${job.failures.map((each) => row(each, format))}</tbody>
-        </table>
-      </div>
-    </section>`;
+  return tablePanel("job-failures", {
+    title: t("job.failures"),
+    note: t("job.failures_note"),
+    heads: html`
+      <th scope="col">${t("col.kind")}</th><th scope="col" class="number">${t("col.chunks")}</th>
+      <th scope="col" class="number">${t("col.cells")}</th><th scope="col">${t("col.reason")}</th>`,
+    rows: job.failures.map((each) => row(each, format)),
+  });
 }
 
 const row = (failure, format) => html`

@@ -1,27 +1,22 @@
 // The risks of a job that has ended: what reported, what has no number, what failed, and where each is looked at.
 
 import { html, nothing } from "./vendor/lit-html/lit-html.js";
+import { tablePanel } from "./parts.js";
 import { hashOf } from "./router.js";
 import { named, t } from "./words.js";
 
 /** Table of the counts of each risk; nothing for a weekly job. */
 export function jobResults(job, context) {
   if (!job.risk_counts?.length) return nothing;
-  return html`
-    <section aria-labelledby="job-risks" class="panel">
-      <h2 id="job-risks">${t("job.risks")}</h2>
-      <div class="table-frame" tabindex="0" role="region" aria-labelledby="job-risks">
-        <table>
-          <caption>${t("job.risks_note")}</caption>
-          <thead><tr>
-            <th scope="col">${t("col.risk")}</th><th scope="col" class="number">${t("col.reported")}</th>
-            <th scope="col" class="number">${t("col.gaps")}</th><th scope="col" class="number">${t("col.failed")}</th>
-            <th scope="col"><span class="unseen">${t("col.actions")}</span></th>
-          </tr></thead>
-          <tbody>${job.risk_counts.map((each) => row(each, job, context.format))}</tbody>
-        </table>
-      </div>
-    </section>`;
+  return tablePanel("job-risks", {
+    title: t("job.risks"),
+    note: t("job.risks_note"),
+    heads: html`
+      <th scope="col">${t("col.risk")}</th><th scope="col" class="number">${t("col.reported")}</th>
+      <th scope="col" class="number">${t("col.gaps")}</th><th scope="col" class="number">${t("col.failed")}</th>
+      <th scope="col"><span class="unseen">${t("col.actions")}</span></th>`,
+    rows: job.risk_counts.map((each) => row(each, job, context.format)),
+  });
 }
 
 function row(counts, job, format) {

@@ -23,6 +23,19 @@ export const failure = (error, again) => html`
     <button type="button" @click=${again}>${t("failure.again")}</button>
   </div>`;
 
+/** A panel of one table: its header cells and its rows. */
+export const tablePanel = (id, { title, note, heads, rows }) => html`
+  <section aria-labelledby=${id} class="panel">
+    <h2 id=${id}>${title}</h2>
+    <div class="table-frame" tabindex="0" role="region" aria-labelledby=${id}>
+      <table>
+        <caption>${note}</caption>
+        <thead><tr>${heads}</tr></thead>
+        <tbody>${rows}</tbody>
+      </table>
+    </div>
+  </section>`;
+
 /** A button that is shut while its action runs. */
 export async function whileShut(event, action) {
   const button = event.currentTarget;
